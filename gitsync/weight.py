@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import orjson
@@ -30,7 +31,11 @@ def json_weight(raw: bytes) -> int:
 
 def object_weight(manifest: Any) -> int:
     """The same of what is decoded already."""
-    return json_weight(orjson.dumps(manifest))
+    try:
+        raw = orjson.dumps(manifest)
+    except TypeError:  # an integer of more than 64 bits, or half of a surrogate pair
+        raw = json.dumps(manifest, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json_weight(raw)
 
 
 def _width(raw: bytes) -> int:

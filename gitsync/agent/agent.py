@@ -37,6 +37,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.live import LiveReader
+from gitsync.cel.expressions import Expressions
 from gitsync.cluster import Cluster, Informer
 from gitsync.defects import outlive, telling_of_loop
 from gitsync.errors import GitsyncError, SettingsError
@@ -102,7 +103,9 @@ async def _run(
     while True:
         try:
             async with AsyncExitStack() as stack:
-                agent = await Agent.start(settings, stack)
+                agent = await _started(settings, stack, stop)
+                if agent is None:
+                    return 130 if settings.once else 0
                 await stack.enter_async_context(page_for_readers(settings, agent.cluster))
                 await agent.answer(webhooks, stack)
                 working = settings
@@ -125,6 +128,26 @@ async def _run(
         _say_kept(begun, changed)
         settings = changed
         logs.configure(settings.log_format, settings.log_level, verbose=settings.verbose)
+
+
+async def _started(settings: Settings, stack: AsyncExitStack, stop: asyncio.Event) -> Agent | None:
+    """The agent, or None when it was told to stop before it had begun."""
+    try:
+        async with asyncio.timeout(None) as patience:
+
+            async def end() -> None:
+                await stop.wait()
+                patience.reschedule(0.0)
+
+            ending = asyncio.create_task(end(), name="stop before the start")
+            try:
+                return await Agent.start(settings, stack)
+            finally:
+                ending.cancel()
+    except TimeoutError:
+        if not stop.is_set():
+            raise
+        return None
 
 
 class Agent:
@@ -170,9 +193,12 @@ class Agent:
         schedule.start()
         stack.callback(schedule.stop)
         artifacts = Artifacts(is_shared=settings.cross_namespace_refs)
-        events = await stack.enter_async_context(telling(settings, cluster, is_sandbox=hopeless is not None))
+        expressions = await stack.enter_async_context(Expressions())
+        events = await stack.enter_async_context(
+            telling(settings, cluster, expressions, is_sandbox=hopeless is not None)
+        )
         sources = Sources(cluster, repositories, artifacts, events, schedule)
-        releases = make_releases(settings, cluster, sources, events, schedule)
+        releases = make_releases(settings, cluster, sources, events, schedule, expressions)
         root = RootSync(settings, commits, artifacts, hopeless) if commits is not None else None
         watches = await stack.enter_async_context(sources.serving())
         under_way = UnderWay(sync_store(settings, cluster))
@@ -191,6 +217,7 @@ class Agent:
             default_keys=default_keys(settings),
             hopeless=hopeless,
             journal=KustomizationJournal(sync_store(settings, cluster)),
+            expressions=expressions,
         )
         if root is not None:
             root.attend(kustomizations, events)
@@ -206,7 +233,7 @@ class Agent:
         await stack.enter_async_context(telling_onlookers(releases.index, seen, syncing))
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
         synced = root.repository if root is not None else None
-        hooks = partial(serving_webhooks, settings, cluster, events, schedule, synced)
+        hooks = partial(serving_webhooks, settings, cluster, events, schedule, synced, expressions=expressions)
         return cls(cluster, schedule, releases, kustomizations, repository, workers.places, watches, hooks)
 
     async def serve(

@@ -14,6 +14,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import sync_name
 from gitsync.budget import Budget
 from gitsync.build import Builder, Directories
+from gitsync.cel.expressions import Expressions
 from gitsync.cluster import Cluster, KubeconfigAllowance
 from gitsync.errors import InventoryError, SettingsError
 from gitsync.git import GitCredentials, GitSource, Mirror, redacted_url
@@ -209,20 +210,27 @@ def event_recorder(settings: Settings, cluster: Cluster) -> EventRecorder:
 
 
 @asynccontextmanager
-async def telling(settings: Settings, cluster: Cluster, *, is_sandbox: bool) -> AsyncIterator[EventRecorder]:
+async def telling(
+    settings: Settings, cluster: Cluster, expressions: Expressions, *, is_sandbox: bool
+) -> AsyncIterator[EventRecorder]:
     """What writes Events, and has those notified whom Providers and Alerts name; in a sandbox nobody."""
     async with event_recorder(settings, cluster).running() as events:
         if is_sandbox:
             yield events
             return
-        notifier = Notifier(cluster, _holder(settings), crosses=settings.cross_namespace_refs)
+        notifier = Notifier(cluster, _holder(settings), crosses=settings.cross_namespace_refs, expressions=expressions)
         async with notifier.serving():
             events.on_event = notifier.hear
             yield events
 
 
 def make_releases(
-    settings: Settings, cluster: Cluster, sources: Sources, events: EventRecorder, schedule: Schedule
+    settings: Settings,
+    cluster: Cluster,
+    sources: Sources,
+    events: EventRecorder,
+    schedule: Schedule,
+    expressions: Expressions,
 ) -> Releases:
     """What serves HelmReleases."""
     return Releases(
@@ -233,6 +241,7 @@ def make_releases(
         holder=_holder(settings),
         concurrency=settings.concurrency,
         rules=access_rules(settings),
+        expressions=expressions,
     )
 
 

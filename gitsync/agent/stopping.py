@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Final, NoReturn
 
 from gitsync.logs import has_status_line
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 #: On a terminal there may be a status line, which nobody takes away any more.
-_BELOW = "\n"
+_BELOW: Final = "\n"
 #: Seconds in which the last words are to be taken.
-_PATIENCE = 0.5
-_LAST_WORDS = (
+_PATIENCE: Final = 0.5
+#: Seconds after which the kernel ends a process that does not leave by itself.
+_BEYOND: Final = 2.0
+#: What the thread that hears of signals is told in the end.
+_OVER: Final = b"\0"
+_LAST_WORDS: Final = (
     "gitsync has not come to its end within {seconds:g}s of {name} and is left: what was under way is taken up at the "
     "next start\n"
 )
@@ -26,34 +33,78 @@ _LAST_WORDS = (
 @contextmanager
 def told_to_stop(stop: asyncio.Event, leave_after: float | None = None) -> Iterator[None]:
     """Set ``stop`` when a signal says so. The process is left ``leave_after`` seconds later (None: never), also after
-    this has been left itself: a thread that somebody else's input holds would keep it for ever.
+    this has been left itself: a thread that somebody else's input holds would keep it for ever. For the main thread.
     """
-    loop = asyncio.get_running_loop()
-
-    def told(number: int, _frame: FrameType | None) -> None:
-        # Not the loop's own way: that one is heard by a loop that is busy only when it is done.
-        loop.call_soon_threadsafe(stop.set)
-        if leave_after is not None:
-            _after(leave_after, number)
-
-    before = {number: signal.signal(number, told) for number in _SIGNALS}
+    ear = _Ear(asyncio.get_running_loop(), stop, leave_after)
+    before = {number: signal.signal(number, _heard) for number in _SIGNALS}
+    woken = signal.set_wakeup_fd(ear.told, warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.set_wakeup_fd(woken)
         for number, handler in before.items():
             signal.signal(number, handler)
+        ear.over()
 
 
-def _after(seconds: float, number: int) -> None:
-    def leave() -> None:
-        # Not by the log, which may have come to its end.
-        words = _LAST_WORDS.format(seconds=seconds, name=signal.Signals(number).name)
-        text = f"{_BELOW if has_status_line() else ''}{words}".encode()
-        saying = threading.Thread(target=os.write, args=(2, text), daemon=True)
-        saying.start()
-        saying.join(_PATIENCE)  # that nobody reads the log may be what hangs
-        os._exit(128 + number)
+def _heard(_number: int, _frame: FrameType | None) -> None:
+    """Python's own way to a handler leads through the main thread, when that is at leave to look; ours does not."""
 
-    timer = threading.Timer(seconds, leave)
-    timer.daemon = True
-    timer.start()
+
+class _Ear:
+    """A thread that hears of signals by itself: the main thread may be in a call that does not come back, the loop
+    busy, and a thread that is to be started only then may not start."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event, leave_after: float | None) -> None:
+        self._loop = loop
+        self._stop = stop
+        self._leave_after = leave_after
+        self._listens, self.told = os.pipe()
+        os.set_blocking(self.told, False)  # which signals ask for
+        threading.Thread(target=self._listen, name="signals", daemon=True).start()
+
+    def over(self) -> None:
+        """Nobody tells it anything any more. What it was told counts all the same."""
+        with suppress(BlockingIOError):  # it has enough to read
+            os.write(self.told, _OVER)
+
+    def _listen(self) -> None:
+        since: float | None = None
+        number = 0
+        while True:
+            left = None if since is None or self._leave_after is None else since + self._leave_after - time.monotonic()
+            if left is not None and left <= 0:
+                _say_and_leave(self._leave_after or 0.0, number)
+            if not _ready(self._listens, select.POLLIN, left):
+                continue
+            heard = os.read(self._listens, 64)
+            if (told := next((it for it in heard if it in _SIGNALS), 0)) and since is None:
+                since, number = time.monotonic(), told
+                self._tell(number)
+            if _OVER in heard and (since is None or self._leave_after is None):
+                break
+        os.close(self._listens)
+        os.close(self.told)
+
+    def _tell(self, number: int) -> None:
+        if self._leave_after is not None:
+            # What holds the interpreter itself keeps this thread from everything, too, but not the kernel.
+            signal.setitimer(signal.ITIMER_REAL, self._leave_after + _BEYOND)
+        with suppress(RuntimeError):  # the loop has come to its end
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+
+def _say_and_leave(seconds: float, number: int) -> NoReturn:
+    # Not by the log, which may have come to its end; and not where nobody reads, which may be what hangs.
+    words = _LAST_WORDS.format(seconds=seconds, name=signal.Signals(number).name)
+    with suppress(OSError):
+        if _ready(2, select.POLLOUT, _PATIENCE):
+            os.write(2, f"{_BELOW if has_status_line() else ''}{words}".encode())
+    os._exit(128 + number)
+
+
+def _ready(descriptor: int, event: int, seconds: float | None) -> bool:
+    """Whether it can be read, or written to, within so many seconds (None: wait for that)."""
+    poll = select.poll()
+    poll.register(descriptor, event)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))

@@ -10,6 +10,7 @@ from gitsync.web.receivers.controller import Receivers
 from gitsync.web.receivers.roottoken import RootToken
 
 if TYPE_CHECKING:
+    from gitsync.cel.expressions import Expressions
     from gitsync.cluster import Cluster, Informer
     from gitsync.runtime.recorder import EventRecorder
     from gitsync.runtime.schedule import Schedule
@@ -26,6 +27,8 @@ async def serving_webhooks(
     schedule: Schedule,
     synced: SyncedRepository | None,
     webhooks: Webhooks,
+    *,
+    expressions: Expressions,
 ) -> AsyncIterator[dict[tuple[str, str], Informer]]:
     """Have ``webhooks`` know the Receivers of the cluster, and the token of the repository, where there is a
     port. Yields the watches, by group and kind. Raises: SettingsError for a token that cannot be read."""
@@ -34,7 +37,9 @@ async def serving_webhooks(
         return
     async with AsyncExitStack() as stack:
         routes, file = webhooks.routes, settings.webhook_secret_file
-        receivers = Receivers(cluster, routes, events, schedule, cross_namespace=settings.cross_namespace_refs)
+        receivers = Receivers(
+            cluster, routes, events, schedule, cross_namespace=settings.cross_namespace_refs, expressions=expressions
+        )
         watches = await stack.enter_async_context(receivers.serving())
         if file is not None and synced is not None:
             read = settings.read_webhook_secret

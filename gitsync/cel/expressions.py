@@ -1,7 +1,8 @@
 """CEL, evaluated in a process of its own: an expression of a commit can end or stall that one, never gitsync.
 
 The process is started when the first expression is asked for, so that nobody pays for it who has none, and ends with
-this one.
+this one. It answers one question after the other, and owners take turns: of whoever asks for what ends it again and
+again, others wait for one try.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cachetools import LRUCache
 from gitsync.errors import RetryableError
 from gitsync.health import one_line
 from gitsync.runtime.bounded import Bounds, Child, Ended
+from gitsync.runtime.fairslots import FairSlots
 
 #: What came of an expression: a boolean, or why there is none.
 Answer = bool | str
@@ -44,18 +46,19 @@ _TOO_MUCH: Mapping[int | str, str] = {
 class Expressions:
     """Compiles and evaluates. To be closed, or entered: that ends the process.
 
-    An expression that has ended the process gets no second try, unless it ``forgives``: where the variables are
-    somebody else's than the expression, that was not its own doing.
+    What an owner's expression has ended the process with gets no second try of that owner, unless it ``forgives``:
+    where the variables are somebody else's than the expression, that was not its own doing.
     """
 
-    def __init__(self, *, forgives: bool = False) -> None:
+    def __init__(self, *, forgives: bool = False, owner: str = "", process: _Process | None = None) -> None:
         self._forgives = forgives
-        self._child: Child | None = None
-        # The process answers one request after the other.
-        self._turn = asyncio.Lock()
-        self._compiled: LRUCache[tuple[str, tuple[str, ...]], str] = LRUCache(_KEPT)
-        #: Expressions that ended the process, and how: they get no second try.
-        self._condemned: LRUCache[str, str] = LRUCache(_KEPT)
+        self._owner = owner
+        self._lent = process is not None
+        self._process = process or _Process()
+
+    def of(self, owner: str, *, forgives: bool = False) -> Expressions:
+        """The same process, asked on behalf of an owner, a namespace; who has it so does not end it."""
+        return Expressions(forgives=forgives, owner=owner, process=self._process)
 
     async def error_of(self, text: str, names: tuple[str, ...] = ()) -> str:
         """What is wrong with an expression, "" when it compiles. ``names`` are the variables that it may use; without
@@ -65,11 +68,12 @@ class Expressions:
         """
         if len(text) > LONGEST:
             return f"has {len(text)} characters; there may be {LONGEST}"
-        known = self._compiled.get((text, names))
+        compiled = self._process.compiled
+        known = compiled.get((text, names))
         if known is None:
             answer = await self._ask("compile_expression", {"text": text, "names": names})
             known = "" if answer is True else str(answer)
-            self._compiled[text, names] = known
+            compiled[text, names] = known
         return known
 
     async def evaluate(self, text: str, variables: Mapping[str, Any], named: Sequence[tuple[str, str]] = ()) -> Answer:
@@ -110,22 +114,48 @@ class Expressions:
 
     async def close(self) -> None:
         """End the process, and what is being asked of it."""
-        if self._child is not None:
-            self._child.kill()
-        async with self._turn:
-            await self._end()
+        if not self._lent:
+            await self._process.close()
 
     async def _ask(self, call: str, request: Mapping[str, Any]) -> _Raw:
-        text = request["text"]
+        return await self._process.ask(self._owner, call, request, forgives=self._forgives)
+
+
+class _Process:
+    """The process, of which all owners ask one thing after the other, and what is known of what it was asked."""
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+        self._turns = FairSlots(1, "expressions")
+        self._closed = False
+        self.compiled: LRUCache[tuple[str, tuple[str, ...]], str] = LRUCache(_KEPT)
+        #: By owner, expressions that ended the process, and how: with others' variables they may well do.
+        self._condemned: LRUCache[tuple[str, str], str] = LRUCache(_KEPT)
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._child is not None:
+            self._child.kill()
+        async with self._turns.held(""):
+            await self._end()
+
+    async def ask(self, owner: str, call: str, request: Mapping[str, Any], *, forgives: bool) -> _Raw:
+        known = (owner, request["text"])
         try:
-            async with asyncio.timeout(PATIENCE), self._turn:
-                if (why := self._condemned.get(text)) is None:
-                    return await self._exchange(call, request)
-                return why
+            async with asyncio.timeout(PATIENCE), self._turns.held(owner):
+                if self._closed:
+                    raise RetryableError("the CEL evaluator has been ended")
+                if not forgives and (why := self._condemned.get(known)) is not None:
+                    return why
+                answer, is_final = await self._exchange(call, request)
+                if is_final and (not forgives or call == "compile_expression"):
+                    self._condemned[known] = str(answer)
+                return answer
         except TimeoutError:
             raise RetryableError(f"no answer from the CEL evaluator within {PATIENCE:g}s") from None
 
-    async def _exchange(self, call: str, request: Mapping[str, Any]) -> _Raw:
+    async def _exchange(self, call: str, request: Mapping[str, Any]) -> tuple[_Raw, bool]:
+        """The answer, and whether it is what the process has come to its end with."""
         answered = False
         try:
             if self._child is None:
@@ -137,15 +167,13 @@ class Expressions:
         except Ended as end:
             if (why := _TOO_MUCH.get(end.limit) or _TOO_MUCH.get(end.signal)) is None:
                 raise RetryableError(f"the CEL evaluator ended with code {end.code}") from None
-            if not self._forgives or call == "compile_expression":
-                self._condemned[request["text"]] = why
-            return why
+            return why, True
         except OSError as error:
             raise RetryableError(f"the CEL evaluator cannot be used: {error}") from error
         finally:
             if not answered:  # nor would it be of use to anybody else
                 await self._end()
-        return answer
+        return answer, False
 
     async def _end(self) -> None:
         child, self._child = self._child, None

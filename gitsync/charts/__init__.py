@@ -8,6 +8,7 @@ Nothing here knows of releases or of where a chart came from.
 from gitsync.charts.chart import Chart
 from gitsync.charts.charts import Charts
 from gitsync.charts.reassemble import Sourced, parts, reassembled
+from gitsync.helm.composing import Part, composed, not_shown, secrets_of
 from gitsync.helm.manifest import install_order, parse_objects, uninstall_order
 from gitsync.helm.rendered import (
     Capabilities,
@@ -22,15 +23,19 @@ __all__ = [
     "Chart",
     "Charts",
     "Hook",
+    "Part",
     "ReleaseContext",
     "Rendered",
     "Sourced",
+    "composed",
     "install_order",
     "merge_values",
+    "not_shown",
     "parse_objects",
     "parts",
     "read_values",
     "reassembled",
+    "secrets_of",
     "set_value",
     "uninstall_order",
 ]

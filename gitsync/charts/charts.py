@@ -134,12 +134,14 @@ class Charts:
         capabilities: Capabilities | None = None,
         access: Mapping[str, Any] | None = None,
         validate: bool = True,
+        owner: str | None = None,
     ) -> Rendered:
         """What Helm would install. Costs no API request, but two for each call of ``lookup`` in the chart.
 
         ``capabilities`` is what the cluster offers; without them the SDK's defaults hold, as for ``helm template``.
         ``access`` (arguments of helm_python.Config) lets ``lookup`` see the cluster; without it, it finds nothing.
-        ``validate=False`` skips values.schema.json. The result is shared: never change it.
+        ``validate=False`` skips values.schema.json. ``owner`` is on whose behalf it is done (None: the release's
+        namespace). The result is shared: never change it.
         Raises: ValuesError, RenderError (also for what takes too much time or memory), ChartError (the chart is not for
         this version of Kubernetes), ClusterUnavailable, WorkerLost.
         """
@@ -147,7 +149,9 @@ class Charts:
         known = self._renderings.known(rendering)
         if known is not None:
             return known
-        return self._renderings.result(rendering, await self.workers.render(rendering, context.namespace))
+        return self._renderings.result(
+            rendering, await self.workers.render(rendering, context.namespace if owner is None else owner)
+        )
 
     async def _load(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -10,7 +11,8 @@ import structlog
 
 from gitsync.charts.chart import Chart, Packed, asked
 from gitsync.charts.renderings import Rendering
-from gitsync.errors import ArtifactError, ChartError, LimitExceeded, RenderError
+from gitsync.errors import ArtifactError, ChartError, LimitExceeded, RenderError, ValuesError
+from gitsync.helm.composing import Part
 from gitsync.helm.dependencies import ChartHead, Dependency
 from gitsync.runtime.bounded import Bounds
 from gitsync.runtime.places import Places
@@ -109,6 +111,23 @@ class Workers:
         """Values over default values, both JSON. Raises: ValuesError, ChartError."""
         said, _ = await self._about("values", "merged", "coalesce_values", None, [values, defaults], owner)
         return dict(said)
+
+    async def compose_values(
+        self, parts: Sequence[Part], inline: Mapping[str, Any] | None, shown: str, owner: str
+    ) -> tuple[bytes, list[str]]:
+        """Values out of texts, over others, as JSON; and what of them is secret, and not in what is ``shown``.
+
+        Raises: ValuesError.
+        """
+        blobs = [json.dumps(inline, ensure_ascii=False), shown, *(part.text for part in parts)]
+        asked = [(part.name, *part[2:]) for part in parts]
+        pieces = [blob.encode("utf-8", "surrogatepass") for blob in blobs]
+        try:
+            work = Work(f"{_CALLS}:compose_values", asked, pieces, owner=owner, deadline=DEADLINE)
+            secrets, (values,) = await self._pool.ask(work)
+        except LimitExceeded as error:
+            raise ValuesError(f"the values cannot be read: that {error.message}") from None
+        return values, secrets
 
     async def describe_folder(self, archive: Body, name: str, owner: str) -> ChartHead:
         """What the files of a chart's folder, packed, say of the chart. Raises: ChartError."""

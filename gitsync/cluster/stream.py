@@ -17,6 +17,7 @@ from gitsync.api.identity import Manifest
 from gitsync.backoff import Backoff
 from gitsync.budget import Loan, Spent
 from gitsync.cluster.bounds import OWN, Bounds
+from gitsync.cluster.crowd import Crowd
 from gitsync.cluster.discovery import Discovery
 from gitsync.cluster.listing import Keep, Selection, read_list
 from gitsync.cluster.shape import as_element
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 METADATA = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 #: A stream that lived this long (seconds) was a good one: what ended it is not held against the next.
 _GOOD = 5.0
+#: The groups whose objects are read as a whole, and kept.
+_OURS = ".fluxcd.io"
 #: How deep in an event the fields of its object are.
 _EVENT_LEVEL = 3
 
@@ -94,6 +97,7 @@ class WatchStream:
         self.store = WatchCache(wanted.group, wanted.kind)
         #: What is in the store, and what has come since it was listed.
         self._loan = Loan(transport.share)
+        self._crowd = Crowd(wanted.kind) if wanted.group.endswith(_OURS) and not self._loan.counts else None
         self.synced = False
         self.error: GitsyncError | None = None
         self._news = asyncio.Event()
@@ -177,6 +181,8 @@ class WatchStream:
 
     async def _list(self, selection: Selection) -> None:
         loan = Loan(self._transport.share)
+        if self._crowd is not None:
+            self._crowd.clear()
         try:
             found, version = await read_list(
                 self._transport, selection, keep=self._trimmed, metadata_only=self._wanted.metadata_only, loan=loan
@@ -262,6 +268,8 @@ class WatchStream:
         manifest["apiVersion"], manifest["kind"] = selection.resource.api_version, selection.resource.kind
         manifest = self._trimmed(manifest)
         if event_type == "DELETED":
+            if self._crowd is not None:
+                self._crowd.left(manifest)
             self.store.drop(manifest)
         else:
             self._count(manifest)
@@ -280,6 +288,8 @@ class WatchStream:
         manifest["metadata"].pop("managedFields", None)
         if self._wanted.metadata_only:  # whatever a server of somebody else's has sent
             manifest = {name: manifest[name] for name in ("apiVersion", "kind", "metadata") if name in manifest}
+        if self._crowd is not None:
+            manifest = self._crowd.taken(manifest)
         return manifest if self._wanted.keep is None else self._wanted.keep(manifest)
 
 

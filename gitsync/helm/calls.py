@@ -11,6 +11,7 @@ from cachetools import LRUCache
 
 from gitsync.errors import ArtifactError, ChartError, YamlError
 from gitsync.helm import archive, defaults, index
+from gitsync.helm.composing import Part, composed, not_shown, secrets_of
 from gitsync.helm.dependencies import ChartHead, head_of, head_of_archive
 from gitsync.helm.loaded import LoadedChart, with_build
 from gitsync.helm.rendered import Hook, ReleaseContext
@@ -92,6 +93,18 @@ def coalesce_values(asked: Any, blobs: list[bytes]) -> Answer:
     """Values over a chart's default values, both as JSON."""
     values, below = (json.loads(blob) for blob in blobs)
     return defaults.over_defaults(values, below), []
+
+
+def compose_values(asked: Any, blobs: list[bytes]) -> Answer:
+    """Values out of texts (``asked``: the rest of ``composing.Part``) over others, as JSON; and those scalars of them
+    that are secret, and not shown elsewhere. ``blobs`` are the other values as JSON, what is shown, and the texts.
+
+    Raises: ValuesError.
+    """
+    inline, shown, *texts = (blob.decode("utf-8", "surrogatepass") for blob in blobs)
+    parts = [Part(name, text, *how) for (name, *how), text in zip(asked, texts, strict=True)]
+    values = json.dumps(composed(parts, json.loads(inline) or {}), ensure_ascii=False)
+    return list(not_shown(shown, secrets_of(parts))), [values.encode("utf-8", "surrogatepass")]
 
 
 def merge_yaml(asked: Any, blobs: list[bytes]) -> Answer:

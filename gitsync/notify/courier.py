@@ -145,7 +145,7 @@ class Courier:
             return [(target, post) for post in service.posts(target, notices)]
         found = []
         for notice in notices:
-            called = await named(target, provider, alert, notice, self._means.cel)
+            called = await named(target, provider, alert, notice, self._means.cel.of(self.key.namespace))
             found += [(called, post) for post in service.posts(called, [notice])]
         return found
 

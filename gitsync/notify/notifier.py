@@ -55,6 +55,7 @@ class Notifier:
         gathering: Gathering | None = None,
         patience: Patience | None = None,
         held: Held | None = None,
+        expressions: Expressions | None = None,
     ) -> None:
         self._instance = instance
         self._crosses = crosses
@@ -65,7 +66,7 @@ class Notifier:
             cluster,
             http,
             Logins(http),
-            Expressions(),
+            expressions.of("") if expressions is not None else Expressions(),
             self._find,
             gathering or Gathering(),
             patience or Patience(),

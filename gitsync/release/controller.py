@@ -62,14 +62,15 @@ class Releases:
         holder: str,
         concurrency: int,
         rules: AccessRules = PLAIN,
+        expressions: Expressions | None = None,
     ) -> None:
         self.index = ReleaseIndex(cluster.namespace)
         self._cluster = cluster
         self._sources = sources
         self._schedule = schedule
-        self._expressions = Expressions()
-        self._references = References(cluster, self._on_values_change)
-        self._renderer = Renderer(sources.fetched.charts)
+        self._expressions = expressions.of("") if expressions is not None else Expressions()
+        self._references = References(cluster, self._on_values_change, sources.fetched.charts.workers)
+        self._renderer = Renderer(sources.fetched.charts, cluster.input)
         #: What each release wants, and all syncs.
         self.claims = ObjectClaims()
         self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._find, self._wake)

@@ -24,6 +24,8 @@ class DesiredRelease:
     values: dict[str, Any] = field(repr=False)
     digests: Digests
     generation: int = 0
+    #: On whose behalf all is done: the HelmRelease's namespace, which nobody else chooses.
+    owner: str = ""
     #: Whether the values are validated by the chart's schema.
     validate: bool = True
     #: What is done to everything rendered.
@@ -51,6 +53,7 @@ def desired_release(
         values,
         Digests(chart.digest, values_digest(values, _post_rendering(spec))),
         generation=release.metadata.generation,
+        owner=release.metadata.namespace,
         validate=not (spec.install.disable_schema_validation or spec.upgrade.disable_schema_validation),
         post_rendering=PostRendering.of(spec),
         preserve_values=spec.upgrade.preserve_values,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from gitsync.budget import Budget
 from gitsync.charts import Capabilities, Charts, ReleaseContext, Rendered
 from gitsync.errors import GitsyncError
 from gitsync.release.clusters import TargetCluster
@@ -13,7 +15,9 @@ from gitsync.release.desired import DesiredRelease
 from gitsync.release.masking import without_secrets
 from gitsync.release.postrender.postrender import post_rendered
 from gitsync.release.revision import CountedAction, RevisionContent, context_of
+from gitsync.release.storage.recordmemory import Held, Memory
 from gitsync.release.values.reuse import with_preserved_values
+from gitsync.weight import object_weight
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Served
@@ -22,11 +26,22 @@ if TYPE_CHECKING:
 MakeContent = Callable[[int], Awaitable[RevisionContent]]
 
 
-class Renderer:
-    """Renders desired releases."""
+#: What rendered objects come to in memory at a moment while releases are applied and wait, those of one namespace, and
+#: what there is for each; what most come to does not count.
+TOGETHER: Final = 96 << 20
+OF_NAMESPACE: Final = 72 << 20
+ALWAYS: Final = 16 << 20
+UNCOUNTED: Final = 4 << 20
+#: Characters of a manifest that cannot come to more than that: what is densest takes forty times its length.
+_LIGHT: Final = UNCOUNTED // 40
 
-    def __init__(self, charts: Charts) -> None:
+
+class Renderer:
+    """Renders desired releases. What they come to is taken from a budget ``within`` another one."""
+
+    def __init__(self, charts: Charts, within: Budget | None = None) -> None:
         self._charts = charts
+        self._memory = Memory("rendered objects", TOGETHER, OF_NAMESPACE, ALWAYS, within)
 
     async def render(self, desired: DesiredRelease, context: ReleaseContext, cluster: Cluster | None) -> Rendered:
         """Render for a cluster: with its version, its API versions, and its objects for ``lookup``. Without one, with
@@ -42,17 +57,19 @@ class Renderer:
                 capabilities=_capabilities(await cluster.served()) if cluster else None,
                 access=cluster.helm_access() if cluster else None,
                 validate=desired.validate,
+                owner=desired.owner,
             )
             if desired.post_rendering is None:
                 return rendered
-            return await post_rendered(rendered, desired.post_rendering, self._charts.kustomizer, context.namespace)
+            return await post_rendered(rendered, desired.post_rendering, self._charts.kustomizer, desired.owner)
         except GitsyncError as error:
             raise without_secrets(error, desired.secrets)  # noqa: B904  # the same error, with fewer words
 
     def content(self, target: TargetCluster, desired: DesiredRelease, action: CountedAction) -> MakeContent:
         """What makes the content of a revision that ``action`` is to bring about at ``target``.
 
-        It raises: as ``render``; NotFound, RecordError when values are to be preserved.
+        It raises: as ``render``; RetryableError when there is no memory for it; NotFound, RecordError when values are
+        to be preserved.
         """
 
         async def make(revision: int) -> RevisionContent:
@@ -69,9 +86,17 @@ class Renderer:
                 hooks=[hook.record() for hook in rendered.hooks],
                 notes=rendered.notes,
                 crds=rendered.crds,
+                held=await self._held(desired.owner, rendered),
             )
 
         return make
+
+    async def _held(self, owner: str, rendered: Rendered) -> Held | None:
+        """Raises: RetryableError: whoever waits would have it in memory all the same."""
+        if len(rendered.manifest) <= _LIGHT:
+            return None
+        weight = await asyncio.to_thread(object_weight, rendered.objects)
+        return self._memory.hold(owner, weight) if weight > UNCOUNTED else None
 
 
 @lru_cache(8)

@@ -77,6 +77,8 @@ class RevisionContent:
     crds: Sequence[Manifest] = field(default=(), repr=False)
     of_revision: int = 0
     apply_method: str = ""
+    #: The memory that it takes, as long as there is any of it.
+    held: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ class ActionOptions:
     wanted_by: WantedBy = nobody
     claim: Claim = everything_is_free
     leftovers: Leftovers = field(default_factory=Leftovers)
+
+    def owner(self, ref: ReleaseRef) -> str:
+        """On whose behalf it is done: the HelmRelease's namespace, for ``ref`` may name any."""
+        return self.release.namespace if self.release is not None else ref.storage
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from gitsync import errors
 from gitsync.errors import GitsyncError, LimitExceeded
 from gitsync.runtime import frames
 from gitsync.spool import Body
+from gitsync.weight import json_weight
 
 _PROGRAM: Final = "gitsync.runtime.child"
 #: As in ``child``, which is imported nowhere: it is a program.
@@ -31,12 +32,13 @@ _BUFFER = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one answer may take: ``memory`` in bytes beyond what the program has when it is ready, ``cpu`` in seconds of
-    processor time, ``answer`` in bytes of the answer itself, ``items`` as what its JSON may consist of."""
+    processor time, ``answer`` in bytes of the answer itself, ``weight`` in those that its JSON may come to when it is
+    decoded."""
 
     memory: int
     cpu: float
     answer: int
-    items: int = 1_500_000
+    weight: int = 72 << 20
 
 
 class Ended(Exception):
@@ -109,8 +111,8 @@ class Child:
             raise await self._ended() from None
         self.answered += 1
         # What a few characters come to in memory is known before they are decoded.
-        if text.count(b"{") + text.count(b"[") + text.count(b",") > self._bounds.items:
-            raise self._too_large(f"comes to more than {self._bounds.items:,} keys and values")
+        if json_weight(text) > self._bounds.weight:
+            raise self._too_large(f"would take more than {self._bounds.weight >> 20} MiB of memory")
         told, pieces = frames.unpacked(wide, text, rest)
         if "answer" in told:
             return told["answer"], pieces

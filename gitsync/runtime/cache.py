@@ -69,6 +69,11 @@ class Cache(Generic[T]):
             if self._room is not None:
                 self._room.trim()
 
+    def discard(self, key: str) -> None:
+        """Forget a result, if there is one."""
+        with self._lock:
+            self._entries.pop(key, None)
+
     def drop(self) -> None:
         """Forget what was used longest ago."""
         self._entries.popitem()

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from operator import itemgetter
 
+from cachetools import LRUCache
+
 from gitsync.runtime.progress import telling
 
+#: Owners of whom it is known when it was their turn.
+_REMEMBERED = 1024
 #: How many notes that hold no more are kept beside those that do.
 _SPARE = 16
 
@@ -27,9 +31,9 @@ class _Turn:
 
 
 class FairSlots:
-    """``size`` at once, and ``each`` for one owner. A slot that becomes free goes to the owner who has fewest, and of
-    several to the one who asked first: who wants many waits behind himself, not before others. ``what`` they are for,
-    in words: "releases".
+    """``size`` at once, and ``each`` for one owner. A slot that becomes free goes to the owner who has fewest, of
+    several to the one who was given one longest ago, or never, and of these to the one who asked first: who wants many
+    waits behind himself, not before others. ``what`` they are for, in words: "releases".
 
     Thousands may wait: what one costs hardly grows with them.
     """
@@ -41,9 +45,13 @@ class FairSlots:
         self._held: Counter[Hashable] = Counter()
         self._taken = 0
         self._waiting: dict[Hashable, deque[_Turn]] = {}
-        #: By how many slots they have, who waits, by the number of their first turn; with what holds no more.
-        self._next: defaultdict[int, list[tuple[int, Hashable]]] = defaultdict(list)
+        #: By how many slots they have, who waits, by when he was given one and the number of his first turn; with what
+        #: holds no more.
+        self._next: defaultdict[int, list[tuple[int, int, Hashable]]] = defaultdict(list)
         self._numbers = itertools.count()
+        #: By owner, the last slot that he was given, by the order in which they were.
+        self._given: LRUCache[Hashable, int] = LRUCache(_REMEMBERED)
+        self._turns = itertools.count()
 
     @asynccontextmanager
     async def held(self, owner: Hashable) -> AsyncIterator[None]:
@@ -97,9 +105,9 @@ class FairSlots:
         held = self._held[owner]
         if held < self._each:
             waiting = self._next[held]
-            heappush(waiting, (turns[0].number, owner))
+            heappush(waiting, (self._given.get(owner, -1), turns[0].number, owner))
             if len(waiting) > 2 * len(self._waiting) + _SPARE:
-                self._next[held] = sorted({item for item in waiting if self._is_next(*item, held)}, key=itemgetter(0))
+                self._next[held] = sorted({it for it in waiting if self._is_next(*it[1:], held)}, key=itemgetter(0, 1))
 
     def _give_back(self, owner: Hashable) -> None:
         self._taken -= 1
@@ -113,15 +121,16 @@ class FairSlots:
         while self._taken < self._size and (owner := self._chosen()) is not None:
             self._taken += 1
             self._held[owner] += 1
+            self._given[owner] = next(self._turns)
             self._waiting[owner].popleft().given.set()
             self._call_next(owner)
 
     def _chosen(self) -> Hashable | None:
-        """Who has fewest of those who may have one more, and came first."""
+        """Who has fewest of those who may have one more, and was given one longest ago."""
         for held in sorted(self._next):
             waiting = self._next[held]
             while waiting:
-                number, owner = heappop(waiting)
+                _, number, owner = heappop(waiting)
                 if self._is_next(number, owner, held):
                     return owner
             del self._next[held]

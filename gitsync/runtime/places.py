@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 #: Seconds for which one may be worked on while others wait.
 SLICE: Final = 5.0
+#: Seconds between two looks at a place that is to be taken from somebody who has yet to begin.
+_AGAIN = 0.1
 #: Seconds for who has asked to hear that nobody has a place any more.
 _FAREWELL = 5.0
 #: Seconds beyond its deadline after which what is done in a place has not come to an end, though it was ended.
@@ -176,9 +178,13 @@ class Places:
             self._alarm = asyncio.get_running_loop().call_later(max(due, 0.01), self._dispatch)
             return
         victim = max((item for item in self._running if not item.slow), key=lambda item: item.since, default=None)
-        if victim is not None and victim.end is not None and not victim.preempted:
-            victim.preempted = True
-            victim.end()
+        if victim is None or victim.preempted:
+            return
+        if victim.end is None:  # what is to be ended is not begun yet, and would have the place for good
+            self._alarm = asyncio.get_running_loop().call_later(_AGAIN, self._dispatch)
+            return
+        victim.preempted = True
+        victim.end()
 
 
 def closed() -> WorkerLost:

@@ -22,6 +22,9 @@ MOMENT: Final = 0.5
 #: Seconds for which the same work is not tried again after it ran into a limit.
 CONDEMNED: Final = 600.0
 _REMEMBERED = 1024
+#: Seconds that one waits for a process that is at work for others before another one is started: that takes as much of
+#: a processor as many small charts, which would have been done by then.
+SOON: Final = 0.5
 #: How often work is begun whose process was ended by somebody else.
 _TRIES = 3
 
@@ -30,7 +33,8 @@ _TRIES = 3
 class Work:
     """A question for a child. ``subject`` identifies it: work with the same subject runs into the same limits, which is
     remembered unless it is "".
-    ``owner`` is on whose behalf it is done: owners take turns. ``deadline`` is in seconds, once it is begun."""
+    ``owner`` is on whose behalf it is done: owners take turns, and what is remembered is his alone, for it may also
+    depend on what he has in the cluster. ``deadline`` is in seconds, once it is begun."""
 
     call: str
     content: Any = field(repr=False)
@@ -38,6 +42,11 @@ class Work:
     subject: str = ""
     owner: str = ""
     deadline: float = 60.0
+
+    @property
+    def known_as(self) -> str:
+        """What is remembered of it is remembered by this, "" for nothing."""
+        return f"{self.owner}\0{self.subject}" if self.subject else ""
 
 
 class Pool:
@@ -51,6 +60,8 @@ class Pool:
         self._modules = tuple(modules)
         self._environment = environment
         self._idle: list[Child] = []
+        self._busy = 0
+        self._returned = asyncio.Event()
         self._condemned: TTLCache[str, tuple[str, str]] = TTLCache(_REMEMBERED, CONDEMNED)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -65,11 +76,11 @@ class Pool:
 
         Raises: LimitExceeded; WorkerLost; what the child's function raises.
         """
-        if (known := self._condemned.get(work.subject)) is not None:
+        if (known := self._condemned.get(work.known_as)) is not None:
             raise LimitExceeded(known[0], limit=known[1])
         number, lost, slow = self._places.number(), 0, False
         while lost < _TRIES:
-            ticket = self._places.ticket(work.owner, work.subject, number, work.deadline, slow=slow)
+            ticket = self._places.ticket(work.owner, work.known_as, number, work.deadline, slow=slow)
             answer = await self._tried(work, ticket, anew=lost > 0)
             if answer is not None:
                 return answer
@@ -77,7 +88,7 @@ class Pool:
                 lost += 1
                 continue
             slow = True
-            self._places.is_slow(work.subject)
+            self._places.is_slow(work.known_as)
         raise WorkerLost("a worker process was ended from outside again and again", hint="is there enough memory?")
 
     async def close(self) -> None:
@@ -96,6 +107,7 @@ class Pool:
         except BaseException:
             self._places.leave(ticket)
             raise
+        self._busy += 1
         ticket.end, fresh = child.kill, not child.answered
         task = asyncio.ensure_future(child.ask(work.call, work.content, work.blobs))
         try:
@@ -131,12 +143,14 @@ class Pool:
         return f"crashes the process that does it, mostly for want of memory ({self._bounds.memory >> 20} MiB)"
 
     def _condemn(self, work: Work, message: str, limit: str) -> LimitExceeded:
-        if work.subject:
-            self._condemned[work.subject] = (message, limit)
+        if work.known_as:
+            self._condemned[work.known_as] = (message, limit)
         return LimitExceeded(message, limit=limit)
 
     async def _child(self, anew: bool) -> Child:
         """One that is there, the one used last first, or a new one in its place. Raises: WorkerLost."""
+        if not anew:
+            await self._wait_for_others()
         while self._idle:
             child = self._idle.pop()
             if child.is_alive and not anew:
@@ -148,6 +162,14 @@ class Pool:
             raise closed()
         return await self._started()
 
+    async def _wait_for_others(self) -> None:
+        """Until there is a process, where one is at work; not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                while self._busy and not self._idle:
+                    self._returned.clear()
+                    await self._returned.wait()
+
     async def _started(self) -> Child:
         child = Child(self._bounds, self._modules, self._environment)
         try:
@@ -158,6 +180,8 @@ class Pool:
 
     def _over(self, ticket: Ticket, child: Child) -> None:
         """A place is free again; ``child`` is what was asked there, and may be asked again if it has not grown."""
+        self._busy -= 1
+        self._returned.set()
         if child.is_alive and child.memory < self._bounds.memory // 2:
             self._idle.append(child)
         else:

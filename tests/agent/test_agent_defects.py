@@ -19,6 +19,8 @@ from tests.controlplane.errors import ApiError
 from tests.e2e.clearing import clear
 from tests.e2e.harness import Fleet
 from tests.e2e.test_e2e_kustomization import kustomization
+from tests.e2e.test_e2e_notifications import alert, provider
+from tests.e2e.test_e2e_page import free_port
 from tests.git.git_world import HttpGit, Repository, http_git
 from tests.until import until
 
@@ -62,6 +64,7 @@ class Running:
             "path": "fleet",
             "name": namespace,
             "state_dir": directory / "state",
+            **{name: free_port() for name in ("probe_port", "metrics_port", "web_port", "webhook_port")},
         }
         self.config = agent.ConfigFile(config, lambda: load(flags, config))
         self.task: asyncio.Task[int] | None = None
@@ -73,6 +76,7 @@ class Running:
         """A commit gets to a plain object, through a chart, and by a Kustomization with a variable; and one of another
         repository by another Kustomization."""
         self._write("secrets", "variables", {"stringData": {"text": f"secret-{text}"}})
+        self._write("secrets", "token", {"stringData": {"token": "a-token-of-a-receiver"}})
         self._write("secrets", "login", {"stringData": {"username": "ada", "password": f"s3cret-{text}"}})
         files = {
             "fleet/plain.yaml": self._map("plain", text),
@@ -81,6 +85,9 @@ class Running:
             "fleet/built.yaml": self._kustomization("built", "flux-system"),
             "fleet/from-other.yaml": self._kustomization("from-other", "other"),
             "built/built.yaml": self._map("built", "${text}"),
+            "fleet/notify.yaml": f"{provider(self._namespace, 'all', 'generic', 'http://127.0.0.1:1')}\n---\n"
+            + alert(self._namespace, "all", eventSeverity="info"),
+            "fleet/receiver.yaml": json.dumps(self._receiver()),
         }
         self._other.commit({"built/from-other.yaml": self._map("from-other", text)}, text)
         self.fleet.commit({**CHART, **files}, text)
@@ -101,6 +108,15 @@ class Running:
             "kind": "GitRepository",
             "metadata": metadata,
             "spec": wanted,
+        }
+
+    def _receiver(self) -> dict[str, object]:
+        resources = [{"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "name": "other"}]
+        return {
+            "apiVersion": "notification.toolkit.fluxcd.io/v1",
+            "kind": "Receiver",
+            "metadata": {"name": "receiver", "namespace": self._namespace},
+            "spec": {"type": "generic", "secretRef": {"name": "token"}, "resources": resources},
         }
 
     def _kustomization(self, name: str, source: str) -> str:
@@ -154,7 +170,9 @@ async def running(control_plane: ControlPlane, namespace: str, tmp_path: Path) -
 
 
 @pytest.mark.timeout(300)
-async def test_an_exception_in_any_task_ends_nothing_else(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_exception_in_any_task_ends_nothing_else(
+    running: Running, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[str] = []
     monkeypatch.setattr(defects, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(defects, "tell_defect", lambda task, error: told.append(task))
@@ -169,8 +187,9 @@ async def test_an_exception_in_any_task_ends_nothing_else(running: Running, monk
     await running.syncs("second")
     await running.syncs("third")
     print(sorted(set(told)))
-    watches = {"HelmRelease", "GitRepository", "Kustomization", "Secret"}
-    assert {"configuration", "events", *(f"watch {kind}" for kind in watches)} <= set(told)
+    watches = {"HelmRelease", "GitRepository", "Kustomization", "Secret", "Receiver", "Provider", "Alert"}
+    others = {"webhooks", "page", "event loop's lag", f"secrets {namespace}"}
+    assert {"configuration", "events", *others, *(f"watch {kind}" for kind in watches)} <= set(told)
     assert any(task.startswith("poll ") for task in told)
 
 

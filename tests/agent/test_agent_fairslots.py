@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections import Counter
@@ -47,7 +48,16 @@ class Holders:
             await self._leaves[name].wait()
 
 
-async def test_a_free_slot_goes_to_who_has_fewest_then_to_who_came_first() -> None:
+async def test_owners_alternate_where_there_is_one_slot() -> None:
+    slots = FairSlots(1, "things")
+    holders = Holders(slots)
+    await holders.come("a1", "a2", "a3", "b1", "b2", entered=1)
+    for number, one in enumerate(("a1", "b1", "a2", "b2"), 2):
+        await holders.leave(one, entered=number)
+    assert holders.entered == ["a1", "b1", "a2", "b2", "a3"]
+
+
+async def test_a_free_slot_goes_to_who_has_fewest_then_to_who_has_waited_for_a_turn_longest() -> None:
     slots = FairSlots(2, "things")
     holders = Holders(slots)
     await holders.come("a1", "a2", "a3", "a4", "b1", "c1", entered=2)
@@ -55,7 +65,7 @@ async def test_a_free_slot_goes_to_who_has_fewest_then_to_who_came_first() -> No
     await holders.leave("a1", entered=3)
     await holders.leave("a2", entered=4)
     await holders.leave("b1", entered=5)
-    assert holders.entered == ["a1", "a2", "b1", "a3", "c1"]
+    assert holders.entered == ["a1", "a2", "b1", "c1", "a3"]
     await holders.leave("a3", "c1", "a4", entered=6)
     assert slots.is_idle
 
@@ -160,6 +170,8 @@ async def test_the_order_is_that_of_looking_at_everybody_each_time() -> None:
     chance = random.Random(7)
     slots = FairSlots(3, "things", each=2)
     held: Counter[str] = Counter()
+    given: dict[str, int] = {}
+    turns = itertools.count()
     waiting: list[tuple[int, str, asyncio.Task[None]]] = []
     holding: list[tuple[str, asyncio.Event, asyncio.Task[None]]] = []
     entered: list[int] = []
@@ -176,9 +188,10 @@ async def test_the_order_is_that_of_looking_at_everybody_each_time() -> None:
             able = [item for item in waiting if held[item[1]] < 2]
             if not able:
                 break
-            number, owner, task = item = min(able, key=lambda item: (held[item[1]], item[0]))
+            number, owner, task = item = min(able, key=lambda item: (held[item[1]], given.get(item[1], -1), item[0]))
             waiting.remove(item)
             held[owner] += 1
+            given[owner] = next(turns)
             expected.append(number)
             holding.append((owner, leaves[number], task))
         await until(lambda: len(entered) >= len(expected))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import signal
 import subprocess
@@ -78,7 +79,7 @@ MEMORY = "MiB of memory|want of memory"
         pytest.param("{{ tpl .Values.again . }}", MEMORY, id="tpl that calls itself"),
         pytest.param(
             "apiVersion: v1\nkind: X\nmetadata: {name: a}\na: [{{ range until 600000 }}{},{{ end }}]",
-            "keys and values|MiB of memory|for want of memory",
+            "MiB of memory|for want of memory",
             id="many small objects",
         ),
     ],
@@ -129,6 +130,21 @@ async def test_what_ran_into_a_limit_is_not_tried_again_at_once(
         async with asyncio.timeout(2):
             await charts.render(endless, {"other": 1}, CONTEXT)
             pytest.fail("it ended")
+
+
+async def test_what_ran_into_a_limit_for_one_owner_is_tried_for_another(
+    charts: Charts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same chart and values, and something else in the cluster, which ``lookup`` finds: only time tells here."""
+    monkeypatch.setattr("gitsync.charts.workers.RENDER_DEADLINE", 0.001)
+    app = await chart(charts, HONEST)
+    for owner in ("bad", "bad"):
+        with pytest.raises(RenderError, match="was not rendered within"):
+            await charts.render(app, {"a": "b"}, CONTEXT, owner=owner)
+        monkeypatch.setattr("gitsync.charts.workers.RENDER_DEADLINE", 60.0)
+
+    rendered = await charts.render(app, {"a": "b"}, CONTEXT, owner="good")
+    assert rendered.objects[0]["data"] == {"a": "b"}
 
 
 async def test_archives_inside_of_archives_are_measured_together(charts: Charts) -> None:
@@ -372,3 +388,19 @@ def test_who_gets_a_worker_next(
     tickets = [Ticket(owner, slow, number) for number, (owner, slow) in enumerate(waiting)]
     found = chosen(tickets, [Ticket(owner, slow, 100) for owner, slow in running], 2)
     assert (found.owner if found else None) == first
+
+
+async def test_a_place_is_taken_also_from_who_has_yet_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose process is being started, which takes long on a busy machine, and who then never ends."""
+    monkeypatch.setattr(places, "SLICE", 0.05)
+    both = places.Places(2)
+    first, second, good = (both.ticket(owner, "", number, 60.0) for number, owner in enumerate(("bad", "bad", "good")))
+    for ticket in (first, second):
+        await both.take(ticket)
+    waiting = asyncio.create_task(both.take(good))
+    await asyncio.sleep(0.3)  # more than a slice: nobody can be ended yet
+    for ticket in (first, second):
+        ticket.end = functools.partial(both.leave, ticket)
+    async with asyncio.timeout(10):
+        await waiting
+    both.leave(good)

@@ -55,10 +55,10 @@ class Memory:
 
 
 @contextmanager
-def limited(pid: int) -> Iterator[Memory]:
-    """Inside, a process and its children have no more memory than ATTACKED, and never more than config/ gives them. It
+def limited(pid: int, most: int = ATTACKED) -> Iterator[Memory]:
+    """Inside, a process and its children have no more memory than ``most``, and never more than config/ gives them. It
     may have begun already."""
-    memory, over = Memory(min(ATTACKED, memory_limit())), threading.Event()
+    memory, over = Memory(min(most, memory_limit())), threading.Event()
     group = _own_group(pid, memory.limit) or _systemd_group(pid, memory.limit)
     how = f"the control group {group}" if group else "looking at the sum"
     _forget_peak(pid)

@@ -15,9 +15,11 @@ from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.limits import limited
 from tests.e2e.manifests import release, repository
-from tests.e2e.test_e2e_hostile import GRACE
+from tests.e2e.test_e2e_gitcharts import chart_files as git_chart
+from tests.e2e.test_e2e_gitcharts import in_git
+from tests.e2e.test_e2e_hostile import GRACE, bad_chart
 from tests.e2e.test_e2e_hostile_records import bad
-from tests.e2e.watching import Seen, Watch, is_ready, says
+from tests.e2e.watching import Seen, Watch, condition, is_ready, says
 
 __all__ = ["bad"]
 
@@ -95,3 +97,37 @@ def test_what_unfolds_is_an_error_of_its_own_release(
 def _any_of(words: tuple[str, ...]) -> Callable[[Seen], bool]:
     """Whether a Ready condition has some of these words in its message."""
     return lambda seen: any(says(word)(seen) for word in words)
+
+
+#: A manifest of 5 MB that is made of as many small maps as there may be, and releases with such a chart.
+DENSE = "apiVersion: v1\nkind: Dense\nmetadata: {name: a}\na: [{{ range until 600000 }}{a: 0},{{ end }}]\n"
+DENSE_RELEASES = 12
+
+
+@pytest.mark.timeout(400)
+def test_renderings_that_come_to_much_leave_others_their_memory(
+    agent: AgentProcess, fleet: Fleet, releases: Watch, namespace: str, bad: str
+) -> None:
+    files: dict[str, str | None] = {**git_chart(), **bad_chart("dense", DENSE)}
+    fleet.commit({**files, "fleet/first.yaml": in_git(namespace, "first")}, "an honest one")
+    agent.arguments.append("--path=fleet")
+    agent.start().wait_for("release installed", release=f"{namespace}/first")
+    for number in range(DENSE_RELEASES):
+        # Values of their own, so that none has the rendering of another.
+        text = in_git(bad, f"dense-{number}", path="./charts/dense", values={"number": number})
+        files[f"fleet/dense-{number}.yaml"] = text
+
+    with limited(agent.pid) as memory:
+        fleet.commit(files, "charts that come to much")
+        agent.wait_for("object created", object=f"HelmRelease/{bad}/dense-9")
+        fleet.commit({"fleet/second.yaml": in_git(namespace, "second")}, "another honest one")
+        releases.first(f"{namespace}/second", lambda seen: is_ready(seen.manifest))
+        for number in range(DENSE_RELEASES):
+            releases.first(f"{bad}/dense-{number}", _has_failed, timeout=200)
+
+    memory.check()
+    assert agent.stop(GRACE) == 0
+
+
+def _has_failed(seen: Seen) -> bool:
+    return condition(seen.manifest, "Ready").get("status") == "False"

@@ -24,6 +24,8 @@ TOO_MANY = {"too-many": 120_000}
 MANY = {f"many-{number}": 99_000 for number in range(5)}
 #: Objects of a commit.
 OBJECTS = 12_000
+#: Objects of a Kustomization that are almost as many as it may have.
+ALMOST = 3_900
 LISTS = "the lists of the files of the sources of namespace {} would take more than 40 MiB of memory"
 
 
@@ -108,6 +110,35 @@ def test_more_objects_than_a_kustomization_may_have_are_an_error_before_one_is_a
         refused = f"{OBJECTS} objects are more than the 4000 that a Kustomization may have"
         ask_until(bad.messages, lambda told: refused in told.get("many", ""), "the bound is said", timeout=400)
         assert bad.maps() == {}
+
+    memory.check()
+    assert agent.stop(GRACE) == 0
+
+
+@pytest.mark.timeout(600)
+def test_a_kustomization_with_almost_as_many_objects_as_it_may_have_leaves_others_their_memory(
+    new_agent: NewAgent, fleet: Fleet, honest: Tenant, bad: Tenant, namespace: str
+) -> None:
+    files: dict[str, str | None] = {f"many/{it}.yaml": config_map(bad.namespace, f"m{it}") for it in range(ALMOST)}
+    files["clusters/many.yaml"] = kustomization(bad.namespace, "many", "./many", wait=False)
+    fleet.commit({"clusters/none.yaml": config_map(namespace, "none")}, "nothing yet")
+    agent = new_agent(fleet, "--path=clusters")
+    agent.start().wait_for("sync finished")
+
+    with limited(agent.pid) as memory:
+        many = fleet.commit(files, "thousands of objects")
+        agent.wait_for("object created", object=f"Kustomization/{bad.namespace}/many")
+        two = fleet.commit(
+            {
+                "clusters/honest.yaml": kustomization(namespace, "honest", "./honest"),
+                "honest/one.yaml": config_map(namespace, "one"),
+            },
+            "an honest one",
+        )
+        agent.wait_for("object created", object=f"Kustomization/{namespace}/honest")
+        honest.is_ready("honest", two)
+        ask_until(bad.count, lambda count: count >= ALMOST, f"all of {many} are applied", timeout=400)
+        ask_until(bad.messages, lambda told: not told, "and that is said", timeout=100)
 
     memory.check()
     assert agent.stop(GRACE) == 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import html
 import json
 import urllib.parse
 from collections.abc import Mapping
 
+import pytest
 from aiohttp import web
 
 from tests.charts.servers import serving
@@ -15,6 +18,9 @@ from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map, release
 from tests.e2e.test_e2e_kustomization import kustomization
+from tests.e2e.test_e2e_notifications import alert, provider, receiving
+from tests.e2e.test_e2e_page import asked, free_port
+from tests.notify.receiving import Receiving
 from tests.until import ask_until
 
 CHART = "apiVersion: v2\nname: leaky\nversion: 1.0.0\n"
@@ -78,8 +84,17 @@ spec:
 """
 
 
+@pytest.mark.timeout(300)
 def test_no_text_tells_a_secret_of_a_release(
-    agent: AgentProcess, fleet: Fleet, kubectl: Cli, helm_cli: Cli, namespace: str
+    agent: AgentProcess, fleet: Fleet, background: Background, kubectl: Cli, helm_cli: Cli, namespace: str
+) -> None:
+    """By every way out: the log, objects, Events, records, notifications, the page, metrics, and what commands say."""
+    with receiving(background) as service:
+        releases_tell_nothing(agent, fleet, service, kubectl, helm_cli, namespace)
+
+
+def releases_tell_nothing(
+    agent: AgentProcess, fleet: Fleet, service: Receiving, kubectl: Cli, helm_cli: Cli, namespace: str
 ) -> None:
     values = json.dumps({"passwords": PASSWORDS, "name": NAME, "byUser": dict.fromkeys(PASSWORDS, "x")})
     kubectl("create", "secret", "generic", "creds", "-n", namespace, f"--from-literal=values.yaml={values}")
@@ -88,10 +103,18 @@ def test_no_text_tells_a_secret_of_a_release(
         files[f"charts/{mode}/Chart.yaml"] = CHART
         files[f"charts/{mode}/templates/all.yaml"] = f'{{{{ $x := "" }}}}{template}'
         files[f"fleet/{mode}.yaml"] = leaky(namespace, mode)
-    agent.arguments += ["--path=fleet", "--log-level=debug"]
+    notifying = (provider(namespace, "all", "generic", service.url), alert(namespace, "all", eventSeverity="info"))
+    files["fleet/notify.yaml"] = "\n---\n".join(notifying)
+    page, metrics = free_port(), free_port()
+    agent.arguments += ["--path=fleet", "--log-level=debug", f"--web-port={page}", f"--metrics-port={metrics}"]
     fleet.commit(files, "charts that tell what they are given")
     agent.start()
     agent.wait_for("sync finished with failures", commit=fleet.head[:7])
+    kind = "/object/helm.toolkit.fluxcd.io/HelmRelease"
+    pages = [f"{kind}/{namespace}/{mode}" for mode in set(TEMPLATES) - NAMED]
+    served = [asked(page, path) for path in ("/", "/commits", *pages)]
+    assert {code for code, _ in served} == {200}
+    counted = asked(metrics, "/metrics")
     fleet.commit({"fleet/drops.yaml": "# gone\n", "fleet/other.yaml": "# other\n"}, "one is removed")
     agent.wait_for("release uninstalled", release=f"{namespace}/drops")
     assert agent.stop() == 0
@@ -105,7 +128,20 @@ def test_no_text_tells_a_secret_of_a_release(
         "conditions": [item["status"]["conditions"] for item in releases],
         "events": [item for item in events if item["involvedObject"]["kind"] == "HelmRelease"],
         "annotations": [item["metadata"].get("annotations") for item in releases],
+        "page": [html.unescape(text) for _, text in served],
+        "metrics": counted,
+        "notifications": [taken.json for taken in service.taken],
+        "records": [descriptions(kubectl, namespace)],
         "gitsync log": agent.command("log"),
+        "gitsync log, JSON": agent.command("log", "-o", "json"),
+        "gitsync get": agent.ended("get", "helmreleases", "-n", namespace),
+        "gitsync get all": [line for line in agent.command("get", "all", "-n", namespace) if "Deployment" not in line],
+        "gitsync events": [
+            agent.ended("events", "-n", namespace, "--for", f"helmrelease/{mode}") for mode in set(TEMPLATES) - NAMED
+        ],
+        "gitsync diff": agent.ended("diff", fleet.head + "~1", fleet.head, *planned),
+        "gitsync validate": agent.ended("validate", f"{fleet.path}/fleet"),
+        "gitsync plan, JSON": agent.ended("plan", *planned, "-o", "json"),
         "gitsync plan": agent.ended("plan", *planned),
         "gitsync tree": [agent.ended("tree", "helmrelease", mode, "-n", namespace) for mode in set(TEMPLATES) - NAMED],
         "gitsync history": [
@@ -117,6 +153,13 @@ def test_no_text_tells_a_secret_of_a_release(
     tells_nothing(told)
     assert "no such keys ***" in agent.log
     assert "Deployment/" in agent.log
+
+
+def descriptions(kubectl: Cli, namespace: str) -> list[str]:
+    """What Helm's records say of each revision, beside its manifest and values."""
+    listed = json.loads(kubectl("get", "secrets", "-n", namespace, "-l", "owner=helm", "-o", "json"))["items"]
+    bodies = [base64.b64decode(base64.b64decode(item["data"]["release"])) for item in listed]
+    return [json.loads(gzip.decompress(body))["info"].get("description", "") for body in bodies]
 
 
 def tells_nothing(told: Mapping[str, object]) -> None:

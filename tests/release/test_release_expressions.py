@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -109,6 +110,35 @@ async def test_an_expression_that_nests_too_deep_ends_nothing_but_itself(text: s
 
     assert wrong or isinstance(answer, str)
     assert await expressions.evaluate("1 < 2", {}) is True
+
+
+async def test_what_ended_the_process_for_one_owner_is_evaluated_for_another(expressions: Expressions) -> None:
+    """Expressions are the same in many places, and the variables are their owners' alone."""
+    bad, good = expressions.of("bad"), expressions.of("good")
+    assert await bad.evaluate(SLOW, {"dep": {"many": list(range(2000))}}) == "takes too long to evaluate"
+
+    assert await good.evaluate(SLOW, {"dep": {"many": [1]}}) is True
+    assert await bad.evaluate(SLOW, {"dep": {"many": [1]}}) == "takes too long to evaluate"
+
+
+async def test_owners_take_turns(expressions: Expressions) -> None:
+    variables = {"dep": {"many": list(range(2000))}}
+    bad = [asyncio.create_task(expressions.of("bad").evaluate(f"{SLOW}{number}", variables)) for number in range(20)]
+    await asyncio.sleep(0)
+
+    assert await expressions.of("good").evaluate("1 < 2", {}) is True
+    assert sum(task.done() for task in bad) <= 2
+    for task in bad:
+        task.cancel()
+    await asyncio.gather(*bad, return_exceptions=True)
+
+
+async def test_whoever_has_it_of_somebody_else_does_not_end_it(expressions: Expressions) -> None:
+    async with expressions.of("a") as lent:
+        assert await lent.evaluate("true", {}) is True
+    (process,) = evaluators()
+    assert await expressions.evaluate("true", {}) is True
+    assert evaluators() == [process]
 
 
 async def test_what_ended_the_process_once_is_not_evaluated_again(expressions: Expressions) -> None:

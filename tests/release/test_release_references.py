@@ -10,10 +10,12 @@ import pytest
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.charts.workers import Workers
 from gitsync.cluster import Cluster
 from gitsync.cluster.timings import Timings
-from gitsync.errors import ValuesMissing
+from gitsync.errors import RetryableError, ValuesError, ValuesMissing
 from gitsync.release.values.references import References
+from gitsync.sources.watch.datawatch import data_only
 from tests.controlplane.cluster import Cluster as Plane
 from tests.until import until
 
@@ -132,3 +134,102 @@ async def test_a_release_without_references_starts_no_watch(cluster: Cluster, na
     references = References(cluster, Woken())
     assert await references.values(release(namespace, "one")) == {}
     assert cluster.requests.total() == 0
+
+
+LARGE = "# " + "x" * (64 << 10) + "\n"
+
+
+async def test_what_is_large_is_not_kept_and_wakes_when_it_changes(cluster: Cluster, namespace: str) -> None:
+    woken = Woken()
+    references = References(cluster, woken)
+    await apply(cluster, namespace, "base", **{"values.yaml": f"{LARGE}a: 1"})
+    one = release(namespace, "one", BASE)
+    assert await references.values(one) == {"a": 1}
+    async with cluster.watch("", "ConfigMap", namespace=namespace, keep=data_only) as watch:
+        assert "data" not in (watch.get(ObjectKey("", "ConfigMap", namespace, "base")) or {"data": ""})
+    await apply(cluster, namespace, "base", **{"values.yaml": f"{LARGE}a: 2"})
+    assert await woken.wait() == ("one", f"ConfigMap/{namespace}/base was changed")
+    assert await references.values(one) == {"a": 2}
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: 3"})
+    assert await woken.wait() == ("one", f"ConfigMap/{namespace}/base was changed")
+    assert await references.values(one) == {"a": 3}
+    await apply(cluster, namespace, "base", **{"values.yaml": f"{LARGE}a: 4"})
+    assert await woken.wait() == ("one", f"ConfigMap/{namespace}/base was changed")
+    assert await references.values(one) == {"a": 4}
+    await references.close()
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    made = Workers()
+    yield made
+    await made.close()
+
+
+FLOW = "a: [" + ",".join(["{a: 0}"] * 110_000) + "]"
+UNFOLDING = "a: &a [" + "0," * 2000 + "]\nb: [" + "*a," * 4000 + "]"
+
+
+@pytest.mark.parametrize("text", [FLOW, UNFOLDING], ids=["flow", "aliases"])
+async def test_values_that_come_to_too_much_are_refused(
+    cluster: Cluster, namespace: str, workers: Workers, text: str
+) -> None:
+    references = References(cluster, Woken(), workers)
+    await apply(cluster, namespace, "base", **{"values.yaml": text})
+    with pytest.raises(ValuesError, match=r"MiB of memory|holds no YAML mapping"):  # the parser counts aliases
+        await references.values(release(namespace, "one", BASE))
+    await references.close()
+
+
+async def test_places_that_make_long_lists_are_refused(cluster: Cluster, namespace: str, workers: Workers) -> None:
+    references = References(cluster, Woken(), workers)
+    await apply(cluster, namespace, "base", x="1")
+    far = [{**BASE, "valuesKey": "x", "targetPath": f"k{number}" + "[65535]" * 30} for number in range(100)]
+    with pytest.raises(ValuesError, match="MiB"):
+        await references.values(release(namespace, "one", *far))
+    await references.close()
+
+
+async def test_values_of_one_namespace_leave_room_for_others(
+    cluster: Cluster, namespace: str, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitsync.release.storage.recordmemory.PATIENCE", 0.2)
+    references = References(cluster, Woken(), workers)
+    await apply(cluster, namespace, "base", **{"values.yaml": "a: [" + ",".join(["{a: 0}"] * 40_000) + "]"})
+    held = []
+
+    async def hold_them() -> None:
+        for number in range(20):
+            held.append(await references.values(release(namespace, f"r{number}", BASE)))
+
+    with pytest.raises(RetryableError, match=f"the values of namespace {namespace} that are worked with would take"):
+        await hold_them()
+    assert 1 < len(held) < 20
+    held.clear()
+    assert len((await references.values(release(namespace, "last", BASE)))["a"]) == 40_000
+    await references.close()
+
+
+ODD = f"a: {{b: 0644, c: [x, {{y: z}}]}}\nbig: {10**30}\n"
+
+
+async def test_large_values_are_read_as_small_ones_are(cluster: Cluster, namespace: str, workers: Workers) -> None:
+    here, elsewhere = References(cluster, Woken()), References(cluster, Woken(), workers)
+    await apply(cluster, namespace, "base", **{"values.yaml": LARGE + ODD})
+    await cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "secret", "namespace": namespace},
+            "stringData": {"p": "correct-horse", "values.yaml": "user: {name: shown-name, password: hunter2-x}"},
+        },
+        manager="test",
+    )
+    secret = {"kind": "Secret", "name": "secret"}
+    wanted = release(
+        namespace, "shown-name", BASE, secret, {**secret, "valuesKey": "p", "targetPath": "a.c[3]", "literal": True}
+    )
+    assert await here.values(wanted) == await elsewhere.values(wanted)
+    assert here.secrets(wanted.key) == elsewhere.secrets(wanted.key) == {"correct-horse", "hunter2-x"}
+    for references in (here, elsewhere):
+        await references.close()

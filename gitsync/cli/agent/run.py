@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -29,8 +32,15 @@ async def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | N
 
         gitsync run --repo https://git.example/fleet.git --branch main --path clusters/prod --interval 1m
     """
+    signal.signal(signal.SIGTERM, _leave)
     from gitsync import agent
 
     load, file = reload
     config = agent.ConfigFile(file, load) if file is not None else None
     return await agent.run(settings, config, LEAVE_AFTER)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """As long as, or as soon as, there is nothing to stop in order. The kernel does not do that by itself with the
+    first process of a container."""
+    os._exit(128 + number)

@@ -99,7 +99,7 @@ class Deployer:
         # Templates are anybody's: while one is waited for, no slot is held.
         revision = self._next_revision(ref)
         content = await interrupt.guard(render(revision))
-        async with self._slots.held(ref.storage):
+        async with self._slots.held(options.owner(ref)):
             if self._next_revision(ref) != revision:
                 raise RetryableError(f"release {ref} got another revision while it was rendered")
             before = await self._records.in_cluster(ref.storage, ref.name)
@@ -237,7 +237,7 @@ class Deployer:
         before: Sequence[Record],
         options: ActionOptions,
     ) -> tuple[dict[ObjectKey, Manifest], Delta]:
-        async with self._slots.held(ref.storage):
+        async with self._slots.held(options.owner(ref)):
             objects = await fill_namespaces(self._cluster, content.objects, ref.namespace)
             earlier = await self._history(before, ref.namespace)
             hooks = await served_keys(self._cluster, await hook_objects(content.hooks), ref.namespace)

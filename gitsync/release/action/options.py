@@ -34,7 +34,7 @@ def deploy_options(
     return ActionOptions(
         timeout=spec.timeout_of(verb),
         wait=not action.disable_wait,
-        readiness=readiness_of(spec, expressions, jobs=not action.disable_wait_for_jobs),
+        readiness=readiness_of(spec, expressions.of(release.metadata.namespace), jobs=not action.disable_wait_for_jobs),
         hooks=not action.disable_hooks,
         create_namespace=spec.install.create_namespace and verb == "install",
         take_ownership=not no_adoption.get(verb, False),

@@ -185,7 +185,7 @@ async def _hindrance(
     if fields := refused(release):
         return FieldNotSupported(f"not supported yet: {', '.join(fields)}", hint="remove it")
     try:
-        await check_expressions(release, expressions)
+        await check_expressions(release, expressions.of(release.metadata.namespace))
     except FieldErrors as error:
         return error
     if (cycle := index.cycle_of(release.key)) is not None:  # a member of one says so, whatever else is true of it

@@ -51,7 +51,7 @@ class Waiting:
         """Whether all that a release depends on is ready, its readyExprs asked anew. Raises: RetryableError."""
         if watched := with_ready_expr(release):
             self.waiters.watch(release.key, watched)  # before they are asked: what changes meanwhile wakes it again
-            await evaluate_ready_exprs(release, self._index, self._expressions)
+            await evaluate_ready_exprs(release, self._index, self._expressions.of(release.metadata.namespace))
         return self._index.blocked(release.key) is None
 
     async def block(self, request: ReconcileRequest, error: GitsyncError | None) -> float | None:

@@ -25,34 +25,48 @@ UNPACKED_AT_ONCE: Final = 1
 
 
 class Held:
-    """What a record takes. It goes with the record, and with what is made of it."""
+    """What one takes. It goes with that, and with what is made of it."""
 
 
-class RecordMemory:
-    """One for all records of an agent, ``within`` a larger budget."""
+class Memory:
+    """Of all there is of one kind, ``what`` in words: ``together`` bytes, ``of_namespace`` for one namespace, which has
+    ``always`` so many; ``within`` a larger budget."""
 
-    def __init__(self, within: Budget | None = None) -> None:
-        self.packing = asyncio.Semaphore(PACKED_AT_ONCE)
-        self.unpacking = asyncio.Semaphore(UNPACKED_AT_ONCE)
-        self._budget = Budget(TOGETHER, ALWAYS, within)
+    def __init__(self, what: str, together: int, of_namespace: int, always: int, within: Budget | None = None) -> None:
+        self._what = what
+        self._of_namespace = of_namespace
+        self._budget = Budget(together, always, within)
         self._shares: WeakValueDictionary[str, Share] = WeakValueDictionary()
         self._freed = asyncio.Event()
 
     def hold(self, namespace: str, size: int) -> Held:
-        """Have room for a record of this namespace. Raises: RetryableError when there is none."""
+        """Have room for one more of this namespace. Raises: RetryableError when there is none."""
         share = self._shares.get(namespace)
         if share is None:
-            share = self._shares[namespace] = Share(self._budget, OF_NAMESPACE)
+            share = self._shares[namespace] = Share(self._budget, self._of_namespace)
         try:
             share.take(size)
         except Spent as spent:
             whose = "" if spent.together else f" of namespace {namespace}"
             raise RetryableError(
-                f"the release records{whose} that are worked with would take {spent}", hint="it is tried again"
+                f"the {self._what}{whose} that are worked with would take {spent}", hint="it is tried again"
             ) from None
         held = Held()
         weakref.finalize(held, self._gone, asyncio.get_running_loop(), share, size).atexit = False
         return held
+
+    async def hold_in_time(self, namespace: str, size: int) -> Held:
+        """The same, waiting for it. Raises: RetryableError when there is none within PATIENCE seconds."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            try:
+                return self.hold(namespace, size)
+            except RetryableError as error:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await self.room()
+                except TimeoutError:
+                    raise error from None
 
     async def room(self) -> None:
         """Until some of it may be free again."""
@@ -66,3 +80,12 @@ class RecordMemory:
     def _give(self, share: Share, size: int) -> None:
         share.give(size)
         self._freed.set()
+
+
+class RecordMemory(Memory):
+    """One for all records of an agent."""
+
+    def __init__(self, within: Budget | None = None) -> None:
+        super().__init__("release records", TOGETHER, OF_NAMESPACE, ALWAYS, within)
+        self.packing = asyncio.Semaphore(PACKED_AT_ONCE)
+        self.unpacking = asyncio.Semaphore(UNPACKED_AT_ONCE)

@@ -1,8 +1,4 @@
-"""The values of a release: what ``valuesFrom`` names, in its order, under what is written in the release. Pure.
-
-As Flux composes them (helm-controller, ChartValuesFromReferences): maps merge deeply, lists replace, and the values in
-the release win over all, also over a targetPath. No message holds anything of what was read.
-"""
+"""The values of a release: what ``valuesFrom`` names, in its order, under what is written in the release. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +11,8 @@ from typing import Any
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.rendering import ValuesReference
-from gitsync.charts import merge_values, read_values, set_value
+from gitsync.charts import Part, composed, not_shown, secrets_of
 from gitsync.errors import ValuesError, ValuesMissing
-from gitsync.text import leaves
 
 #: What each reference of a release holds, in their order; None for what is not there.
 Texts = tuple[str | None, ...]
@@ -32,53 +27,43 @@ def texts_of(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None])
     return tuple(text_in(key, find(key), reference.values_key) for reference, key in sources)
 
 
+def parts_of(release: HelmRelease, texts: Sequence[str | None]) -> list[Part]:
+    """What the values are made of. Raises: ValuesMissing for a reference that must be there and is not."""
+    parts = []
+    for reference, key, text in zip(release.spec.values_from, release.value_sources(), texts, strict=True):
+        if text is not None:
+            is_secret = reference.kind == "Secret"
+            parts.append(Part(_place(reference, key), text, reference.target_path, reference.literal, is_secret))
+        elif not reference.optional:
+            raise ValuesMissing(
+                f"{_place(reference, key)} does not exist", hint="create it, or set optional: true in valuesFrom"
+            )
+    return parts
+
+
 def compose(release: HelmRelease, texts: Sequence[str | None]) -> dict[str, Any]:
     """The values that the release is rendered with. Blocks: YAML is parsed.
 
     Raises: ValuesMissing for a reference that must be there and is not; ValuesError for one that cannot be used.
     """
-    inline = release.spec.values or {}
-    values: dict[str, Any] = {}
-    for reference, key, text in zip(release.spec.values_from, release.value_sources(), texts, strict=True):
-        if text is not None:
-            values = _added(values, reference, key, text, inline)
-        elif not reference.optional:
-            raise ValuesMissing(
-                f"{_place(reference, key)} does not exist", hint="create it, or set optional: true in valuesFrom"
-            )
-    return merge_values(values, inline)
+    return composed(parts_of(release, texts), release.spec.values or {})
 
 
 def secrets_in(release: HelmRelease, texts: Sequence[str | None]) -> frozenset[str]:
     """What of the values comes out of Secrets, scalar by scalar. What the HelmRelease itself shows is not among it: its
     name, or its chart's, is a user's name often enough. Blocks. Raises: ValuesError."""
-    found: set[str] = set()
-    for reference, text in zip(release.spec.values_from, texts, strict=True):
-        if reference.kind == "Secret" and text is not None:
-            found.update(leaves(text if reference.target_path else read_values(text)))
-    shown = json.dumps([release.key.namespaced_name, release.manifest.get("spec")], ensure_ascii=False) if found else ""
-    return frozenset(secret for secret in found if secret not in shown)
+    pairs = zip(release.spec.values_from, texts, strict=True)
+    secret = [
+        Part("", text, reference.target_path, is_secret=True)
+        for reference, text in pairs
+        if reference.kind == "Secret" and text is not None
+    ]
+    return not_shown(shown_by(release), secrets_of(secret))
 
 
-def _added(
-    values: dict[str, Any], reference: ValuesReference, key: ObjectKey, text: str, inline: dict[str, Any]
-) -> dict[str, Any]:
-    # What the parser says may quote a secret, so it is not passed on.
-    if reference.target_path is None:
-        try:
-            return merge_values(values, read_values(text))
-        except ValuesError:
-            raise ValuesError(
-                f"{_place(reference, key)} holds no YAML mapping", hint="set targetPath when it is a single value"
-            ) from None
-    try:
-        # As in Flux, a path may lead through lists and maps of the values in the release.
-        return set_value(merge_values(values, inline), reference.target_path, text, literal=reference.literal)
-    except ValuesError:
-        raise ValuesError(
-            f"{_place(reference, key)} cannot be set at targetPath {reference.target_path!r}",
-            hint="the path or the value is not what helm --set takes; literal: true takes any value",
-        ) from None
+def shown_by(release: HelmRelease) -> str:
+    """What anybody sees of a HelmRelease."""
+    return json.dumps([release.key.namespaced_name, release.manifest.get("spec")], ensure_ascii=False)
 
 
 def _place(reference: ValuesReference, key: ObjectKey) -> str:

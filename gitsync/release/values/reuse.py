@@ -27,7 +27,7 @@ async def with_preserved_values(charts: Charts, records: RecordStore, desired: D
     deployed = [item for item in known if item.status == "deployed"] or known
     if not deployed:
         return desired
-    owner = desired.ref.namespace
+    owner = desired.owner
     record = await records.read(desired.ref.storage, desired.ref.name, deployed[-1].version)
     defaults = await charts.over_defaults(record.config, record.chart.get("values") or {}, owner)
     identity = await asyncio.to_thread(digest, [desired.chart.digest, defaults])

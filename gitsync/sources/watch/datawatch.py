@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Helm's own records are Secrets too, many and large; nobody takes logins or values from them.
 FIELDS: Final = {"Secret": f"type!={HELM_RECORD_TYPE}", "ConfigMap": ""}
+#: Characters of data from which on an object is large.
+LARGE: Final = 32 << 10
 
 
 class DataWatches:
@@ -53,7 +55,28 @@ class DataWatches:
 
 
 def data_only(manifest: Manifest) -> Manifest:
-    """All that is of use of a Secret or ConfigMap, so that a namespace full of annotations costs nothing."""
+    """All that is of use of a Secret or ConfigMap, so that a namespace full of annotations costs nothing; nor does one
+    full of data: what is large has none here, and is asked for when somebody wants it."""
+    found = whole(manifest)
+    if sum(len(name) + len(str(text)) for name, text in found["data"].items()) > LARGE:
+        del found["data"]
+    return found
+
+
+def whole(manifest: Manifest) -> Manifest:
+    """The same with all of its data."""
     metadata = manifest["metadata"]
     kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
     return {"metadata": kept, "data": manifest.get("data") or {}}
+
+
+def is_large(manifest: Manifest | None) -> bool:
+    """Whether its data is not here."""
+    return manifest is not None and "data" not in manifest
+
+
+def content_of(manifest: Manifest | None) -> object:
+    """What is another one when its data is, for what is not large only then."""
+    if manifest is None:
+        return None
+    return ("version", manifest["metadata"].get("resourceVersion")) if is_large(manifest) else manifest["data"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.runtime.singleflight import SingleFlight
-from gitsync.sources.watch.datawatch import DataWatches
+from gitsync.sources.watch.datawatch import DataWatches, content_of, is_large, whole
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent
@@ -29,7 +29,7 @@ class ReferredData:
     """What is in them. ``changed(who, why)`` is told of a release or Kustomization when what it refers to changes.
 
     There is one watch for each kind and namespace that is referred to, shared by those there: a pass in which nothing
-    has changed asks the API server nothing.
+    has changed asks the API server nothing, but for what is large, which is not kept.
     """
 
     def __init__(self, cluster: Cluster, changed: Callable[[ObjectKey, str], None]) -> None:
@@ -41,7 +41,8 @@ class ReferredData:
     async def of(self, who: ObjectKey, named: tuple[ObjectKey, ...], counts: Counts = data_of) -> Referred:
         """The objects that it names by now.
 
-        Raises: Forbidden and ClusterUnavailable when a watch does not begin; what ``counts`` raises.
+        Raises: Forbidden and ClusterUnavailable when a watch does not begin, or what is large cannot be read; what
+        ``counts`` raises.
         """
         if not named:
             await self.forget(who)
@@ -49,7 +50,7 @@ class ReferredData:
         # Its own pass may want them, and who asks what it will want: others, where a commit names others.
         while (followed := self._followed.get(who)) is None or followed.named != named:
             await self._beginning.run(who, lambda: self._begin(who, named))
-        return followed.read(counts)
+        return await followed.read(counts)
 
     async def _begin(self, who: ObjectKey, named: tuple[ObjectKey, ...]) -> None:
         before = self._followed.pop(who, None)
@@ -88,8 +89,11 @@ class _Followed:
         self._changed = changed
         namespaces = {key.namespace for key in named}
         self._watches = {name: DataWatches(cluster, name, self._on_event) for name in sorted(namespaces)}
+        self._cluster = cluster
         self._counts: Counts | None = None
         self._seen: object = None
+        #: What is large among them is told by its version, and so are all then.
+        self._contents: dict[ObjectKey, object] | None = None
 
     async def begin(self) -> None:
         try:
@@ -103,18 +107,33 @@ class _Followed:
         for watches in self._watches.values():
             await watches.end()
 
-    def read(self, counts: Counts) -> Referred:
+    async def read(self, counts: Counts) -> Referred:
         found = self._find()
-        self._counts, self._seen = counts, counts(found)
+        large = [key for key, manifest in found.items() if is_large(manifest)]
+        contents = {key: content_of(manifest) for key, manifest in found.items()} if large else None
+        for key in large:
+            manifest = await self._cluster.find(key)
+            found[key] = None if manifest is None else whole(manifest)
+        seen = counts(found)
+        # What is large is not kept for this either.
+        self._counts, self._contents, self._seen = counts, contents, None if large else seen
         return found
 
-    def _find(self) -> Referred:
+    def _find(self) -> dict[ObjectKey, Manifest | None]:
         return {key: self._watches[key.namespace].find(key) for key in self.named}
 
     def _on_event(self, event: WatchEvent) -> None:
         """Of all that happens in their namespaces, only what counts is news."""
         if self._counts is None or event.key not in self.named:
             return
-        if (seen := self._counts(self._find())) != self._seen:
-            self._seen = seen
+        if self._is_news(event.key):
             self._changed(self._who, f"{event.key} was changed")
+
+    def _is_news(self, key: ObjectKey) -> bool:
+        found = self._find()
+        if self._contents is not None or is_large(found[key]):
+            before, self._contents = self._contents, {key: content_of(manifest) for key, manifest in found.items()}
+            return before is None or before[key] != self._contents[key]
+        assert self._counts is not None
+        seen, self._seen = self._seen, self._counts(found)
+        return bool(seen != self._seen)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.defects import outlive
 from gitsync.errors import ClusterUnavailable, Forbidden
-from gitsync.sources.watch.datawatch import FIELDS, data_only
+from gitsync.sources.watch.datawatch import FIELDS, content_of, data_only
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent
@@ -59,8 +60,9 @@ class SecretWatches:
         namespace = source.namespace
         if any(other.namespace == namespace for other in self._named):
             if namespace not in self._tasks:
-                watching = self._watch(namespace)
-                self._tasks[namespace] = asyncio.get_running_loop().create_task(watching, name=f"secrets {namespace}")
+                name = f"secrets {namespace}"
+                watching = outlive(name, partial(self._watch, namespace))
+                self._tasks[namespace] = asyncio.get_running_loop().create_task(watching, name=name)
         elif (task := self._tasks.pop(namespace, None)) is not None:
             task.cancel()
 
@@ -69,7 +71,7 @@ class SecretWatches:
             watch = self._cluster.watch("", "Secret", namespace=namespace, fields=FIELDS["Secret"], keep=data_only)
             try:
                 async with watch:
-                    self._seen |= {key: manifest.get("data") for key, manifest in watch.items()}
+                    self._seen |= {key: content_of(manifest) for key, manifest in watch.items()}
                     watch.subscribe(partial(self._on_event))
                     await asyncio.Event().wait()
             except Forbidden as error:
@@ -82,7 +84,7 @@ class SecretWatches:
                     del self._seen[key]
 
     def _on_event(self, event: WatchEvent) -> None:
-        data = event.manifest.get("data") if event.type != "DELETED" else None
+        data = content_of(event.manifest) if event.type != "DELETED" else None
         if self._seen.get(event.key) == data:
             return
         self._seen[event.key] = data

@@ -96,12 +96,13 @@ class Kustomizations:
         default_keys: ObjectKey | None = None,
         hopeless: Hopeless | None = None,
         journal: KustomizationJournal | None = None,
+        expressions: Expressions | None = None,
     ) -> None:
         cluster, wanted, rules = factory.cluster, factory.wanted, factory.rules
         self._wanted = wanted
         self._schedule = schedule
         self._watch = cluster.watch(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace)
-        self._expressions = Expressions()
+        self._expressions = expressions.of("") if expressions is not None else Expressions()
         self._inputs = Inputs(cluster, self._on_input, default_keys)
         self._is_watching = False
         self._seen: dict[ObjectKey, Seen] = {}

@@ -22,7 +22,7 @@ class Judging:
 
     async def check(self, kustomization: Kustomization) -> None:
         """Raises: FieldErrors for expressions that do not compile; RetryableError."""
-        await check_expressions(kustomization, self._expressions)
+        await check_expressions(kustomization, self._of(kustomization))
 
     async def answers(self, kustomization: Kustomization) -> Answers:
         """Why its dependencies with a readyExpr hold it back, "" for those that do not. Raises: RetryableError."""
@@ -36,13 +36,16 @@ class Judging:
         for key, expression in asked:
             live = self._find(key)
             if live is not None and not found.get(key):
-                found[key] = await answer_about(expression, kustomization.manifest, live, self._expressions)
+                found[key] = await answer_about(expression, kustomization.manifest, live, self._of(kustomization))
         return found
 
     def readiness(self, kustomization: Kustomization) -> Readiness:
         """When objects are ready that it waits for."""
         checks = kustomization.spec.health_check_exprs
-        return Readiness(checks=HealthChecks(checks, self._expressions)) if checks else KSTATUS
+        return Readiness(checks=HealthChecks(checks, self._of(kustomization))) if checks else KSTATUS
+
+    def _of(self, kustomization: Kustomization) -> Expressions:
+        return self._expressions.of(kustomization.key.namespace)
 
     def forget(self, key: ObjectKey) -> None:
         """It is gone, or asks nothing any more."""

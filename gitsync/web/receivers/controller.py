@@ -82,16 +82,18 @@ class Receivers:
         schedule: Schedule,
         *,
         cross_namespace: bool,
+        expressions: Expressions | None = None,
     ) -> None:
         self._cluster = cluster
         self._routes = routes
         self._events = events
         self._cross_namespace = cross_namespace
-        # Filters may take long, and whoever has a token is to be let in meanwhile.
-        self._expressions, self._filters = Expressions(forgives=True), Expressions(forgives=True)
+        self._expressions = expressions.of("") if expressions is not None else Expressions()
+        # Filters may take long, and whoever has a token is to be let in meanwhile: they take turns.
+        tokens, filters = (self._expressions.of(f"webhooks: {what}", forgives=True) for what in ("tokens", "filters"))
         self._issuers = Issuers()
-        self._tokens = Tokens(self._issuers, self._expressions)
-        self._asking = Asking(cluster, self._filters, cross_namespace=cross_namespace)
+        self._tokens = Tokens(self._issuers, tokens)
+        self._asking = Asking(cluster, filters, cross_namespace=cross_namespace)
         #: Those that were there at the start, and were not looked at yet.
         self._unseen: set[ObjectKey] = set()
         self._backoff: Backoff[ObjectKey] = Backoff()
@@ -108,7 +110,6 @@ class Receivers:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._issuers.close)
             stack.push_async_callback(self._expressions.close)
-            stack.push_async_callback(self._filters.close)
             try:
                 await stack.enter_async_context(self._watch)
             except Forbidden as error:
@@ -227,7 +228,7 @@ class Receivers:
             found += [(f"{where}.variables", item.expression, _OF_TOKEN) for item in provider.variables]
             found += [(f"{where}.validations", item.expression, _OF_TOKEN) for item in provider.validations]
         for where, text, allowed in found:
-            if text and (why := await self._expressions.error_of(text, allowed)):
+            if text and (why := await self._expressions.of(receiver.metadata.namespace).error_of(text, allowed)):
                 raise Unusable(INVALID_CEL, f"{where}: {why}")
 
     async def _secret(self, receiver: Receiver) -> dict[str, bytes]:
