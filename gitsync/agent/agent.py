@@ -54,7 +54,7 @@ from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
 from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
-from gitsync.sync.underway import UnderWay
+from gitsync.sync.reporting.underway import UnderWay
 from gitsync.web.metrics import Metrics
 from gitsync.web.probes import Probes
 from gitsync.web.receivers.gatekeeper import listening

@@ -15,7 +15,7 @@ from gitsync.cluster import Informer, WatchEvent
 from gitsync.defects import outlive
 from gitsync.logs import StatusLine, has_status_line
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.sync.tally import Tally, standing_of_kustomization, standing_of_release
+from gitsync.sync.reporting.tally import Tally, standing_of_kustomization, standing_of_release
 
 #: Seconds between two looks; a sync that is over by the second look is not spoken of.
 LOOK = 0.5

@@ -22,20 +22,20 @@ from gitsync.kustomize import Kustomizer
 from gitsync.manifests import ManifestReader
 from gitsync.notify import Notifier
 from gitsync.release.access import AccessRules
-from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.controller import Releases
 from gitsync.release.values.references import References
+from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Head
 from gitsync.sync.build import CommitSource
-from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.kustomization.controller import Root
 from gitsync.sync.kustomization.rootstore import RootStore
 from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.spec import SyncSpec
+from gitsync.sync.storage.configmaps import SyncStore
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gitsync.sync.history import JournalEntry, append
+from gitsync.sync.storage.history import JournalEntry, append
 
 
 @dataclass

@@ -144,7 +144,7 @@ class Finder:
         return replace(part, elsewhere=found)
 
     async def _of_sync(self, sync: ObjectKey) -> Part:
-        from gitsync.sync.configmaps import SyncStore
+        from gitsync.sync.storage.configmaps import SyncStore
 
         if sync in self._shown:  # the Kustomization that it stands for is one of those that it has brought
             return Part(sync, None, ())

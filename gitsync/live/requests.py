@@ -19,7 +19,7 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
     RESET_AT_ANNOTATION,
 )
-from gitsync.sync.configmaps import ALLOW_MASS_PRUNE
+from gitsync.sync.storage.configmaps import ALLOW_MASS_PRUNE
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

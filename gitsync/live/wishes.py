@@ -9,12 +9,12 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, SYNC_LABEL
 from gitsync.apply.claimant import Claimant
 from gitsync.errors import KindUnknown
-from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.wanted import WantedObjects
-from gitsync.sync.configmaps import inventories_in
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.revisionobjects import RevisionObjects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sync.kustomization.statusstore import claim_present, sync_behind
+from gitsync.sync.storage.configmaps import inventories_in
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease

@@ -53,7 +53,7 @@ from gitsync.preview.syncs import Syncs
 from gitsync.preview.unfold import Unfolding
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.render import Renderer
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
 from gitsync.sources.commit import Brought, SourcesOfCommit, sources_of_commit
 from gitsync.sources.git import Verification
@@ -62,10 +62,10 @@ from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, Sy
 from gitsync.sources.resolve.gitartifact import verification_of
 from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
-from gitsync.sync.history import JournalEntry
 from gitsync.sync.kustomization.rootkeys import RootKeys
 from gitsync.sync.kustomization.statusstore import claim_present
 from gitsync.sync.kustomization.syncers import Syncers
+from gitsync.sync.storage.history import JournalEntry
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer

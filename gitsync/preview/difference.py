@@ -25,15 +25,15 @@ from gitsync.preview.kustomizations import WholeCommit
 from gitsync.preview.plan import Preview
 from gitsync.preview.releases import Problem
 from gitsync.release.action.hooks import events_of
-from gitsync.release.comingsync import cluster_of
 from gitsync.release.desired import desired_release, ref_of
 from gitsync.release.render import Renderer
 from gitsync.release.revision import context_of
 from gitsync.release.values.compose import compose, secrets_in, texts_of
+from gitsync.release.wanted.comingsync import cluster_of
 from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
 from gitsync.sync.kustomization.finalize import why_left
-from gitsync.sync.prune import SYSTEM_NAMESPACE, is_system_namespace
+from gitsync.sync.rollout.prune import SYSTEM_NAMESPACE, is_system_namespace
 
 #: The events of hooks that take objects over when a commit is carried out.
 _ON_THE_WAY = frozenset({*events_of("install"), *events_of("upgrade")})

@@ -16,7 +16,7 @@ from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
 from gitsync.preview.composed import paths_in, placed
 from gitsync.preview.said_once import NOT_CHECKED, SaidOnce, Why, not_here
-from gitsync.release.comingsync import cluster_of
+from gitsync.release.wanted.comingsync import cluster_of
 from gitsync.sources.commit import makers_in
 from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated

@@ -33,7 +33,7 @@ from gitsync.runtime.until import until
 from gitsync.sources.generator.generators import makers_of, unmade
 from gitsync.sources.resolve.commitsources import missing
 from gitsync.sources.unsupported import refused
-from gitsync.sync.lacking import Lacking
+from gitsync.sync.rollout.lacking import Lacking
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -25,7 +25,7 @@ from gitsync.preview.syncs import Part, Syncs, problem_of, whole_of
 from gitsync.release.clusters import TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.render import Renderer
-from gitsync.release.wanted import SyncClaims, WantedObjects, told
+from gitsync.release.wanted.wantedobjects import SyncClaims, WantedObjects, told
 from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.sync.owner import stamped
 from gitsync.sync.plan import Step, brings

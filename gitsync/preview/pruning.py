@@ -12,9 +12,9 @@ from gitsync.errors import ApiError, KindUnknown, NotFound
 from gitsync.preview.dryrun import ObjectPreview, ObjectPreviews, handed_over
 from gitsync.preview.releases import ReleasePreviewer
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.sync.inventory import Entry
 from gitsync.sync.plan import needs_kept, prune_prerequisites
-from gitsync.sync.prune import Pruned, Pruner
+from gitsync.sync.rollout.prune import Pruned, Pruner
+from gitsync.sync.storage.inventory import Entry
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

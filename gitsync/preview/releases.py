@@ -23,9 +23,7 @@ from gitsync.manifests import Desired
 from gitsync.preview.dryrun import ObjectPreview, ObjectPreviews, handed_over, in_namespaces
 from gitsync.release.action.hooks import hook_objects
 from gitsync.release.action.takeover import why_kept
-from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import TargetCluster, TargetClusters
-from gitsync.release.comingsync import cluster_of
 from gitsync.release.delta import delta
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.release_owners import ReleaseIdentity
@@ -38,11 +36,13 @@ from gitsync.release.reconcile.gather import FactFinder, Lookups, facts_of_spec
 from gitsync.release.reconcile.remediation import rollback_target
 from gitsync.release.render import Renderer
 from gitsync.release.revision import ReleaseRef, RevisionContent, content_of, objects_of
-from gitsync.release.revisionobjects import RevisionObjects, coming_action, hooks_on_the_way, revision_objects
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import Record, secret_key
 from gitsync.release.values.compose import compose, secrets_in, texts_of
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.comingsync import cluster_of
+from gitsync.release.wanted.revisionobjects import RevisionObjects, coming_action, hooks_on_the_way, revision_objects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sources.charts.chart import ChartArtifact
 
 

@@ -17,17 +17,17 @@ from gitsync.preview.kustomizations import named, why_no_releases
 from gitsync.preview.releases import Problem
 from gitsync.preview.unfold import Unfolded, Unfolding
 from gitsync.preview.unserved import refused_fields
-from gitsync.release.claims import kustomization_of
-from gitsync.release.comingsync import ComingSync, Inner
-from gitsync.release.reach import AccountReach
-from gitsync.release.wanted import SyncClaims, WantedObjects
+from gitsync.release.wanted.claims import kustomization_of
+from gitsync.release.wanted.comingsync import ComingSync, Inner
+from gitsync.release.wanted.reach import AccountReach
+from gitsync.release.wanted.wantedobjects import SyncClaims, WantedObjects
 from gitsync.sync.apply import Syncer
-from gitsync.sync.inventory import Entry
 from gitsync.sync.kustomization.coming import claimant_of
 from gitsync.sync.kustomization.finalize import nothing, why_left
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.plan import SyncPlan
-from gitsync.sync.prune import Pruner
+from gitsync.sync.rollout.prune import Pruner
+from gitsync.sync.storage.inventory import Entry
 
 
 @dataclass

@@ -8,10 +8,7 @@
   what changes from one to the next; ``readiness`` says when its objects count as ready.
 - ``action/`` installs, upgrades, rolls back, uninstalls; ``drift/`` finds and corrects; ``storage/`` keeps Helm's
   records.
-- ``claims`` knows what syncs and releases want, ``tocome`` what those will want that are on their way (a ``comingsync``
-  is one of them), ``valueschanges`` of whom nobody can tell, since what he has values from is being changed, ``reach``
-  whether they could have it; ``wanted`` answers for all of these; ``revisionobjects`` are the objects of a revision
-  that is yet to be made.
+- ``wanted/`` knows who wants an object, also of those that are on their way.
 - ``impliedcharts`` keeps the HelmChart of each release.
 - ``dependencies/`` knows who waits for whom; ``status/`` builds conditions, history and Events; ``masking`` keeps
   Secrets out of messages; ``flux`` knows what Flux's helm-controller leaves behind.

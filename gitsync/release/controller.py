@@ -19,7 +19,6 @@ from gitsync.api.names import (
 )
 from gitsync.cel.expressions import Expressions
 from gitsync.release.access import PLAIN, AccessRules
-from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetCluster, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import is_current
@@ -29,10 +28,11 @@ from gitsync.release.impliedcharts import ImpliedCharts
 from gitsync.release.reconcile.reconciler import Reconciler
 from gitsync.release.render import Renderer
 from gitsync.release.revision import ReleaseRef
-from gitsync.release.revisionobjects import RevisionObjects, coming_action, revision_objects
 from gitsync.release.storage.record import Digests
 from gitsync.release.values.references import References
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.revisionobjects import RevisionObjects, coming_action, revision_objects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue

@@ -32,24 +32,24 @@ from gitsync.errors import (
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject, unread_errors
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.wanted import SyncClaims
+from gitsync.release.wanted.wantedobjects import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.slices import in_slices
 from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository
-from gitsync.sync.configmaps import ALLOW_MASS_PRUNE, inventory_key
 from gitsync.sync.default_namespace import with_default_namespace
-from gitsync.sync.history import JournalEntry, Result, append
-from gitsync.sync.inventory import Entry, Inventory, entry_of
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
 from gitsync.sync.plan import Step, SyncPlan, mass_prune, staged, to_prune, verdict_of
 from gitsync.sync.policy import is_left_once_there, left_alone
-from gitsync.sync.prune import Pruner
-from gitsync.sync.report import Report
-from gitsync.sync.rollout import Rollout
+from gitsync.sync.reporting.report import Report
+from gitsync.sync.reporting.underway import UnderWay
+from gitsync.sync.rollout.prune import Pruner
+from gitsync.sync.rollout.rollout import Rollout
 from gitsync.sync.spec import SyncSpec
-from gitsync.sync.store import InventoryStore
-from gitsync.sync.underway import UnderWay
+from gitsync.sync.storage.configmaps import ALLOW_MASS_PRUNE, inventory_key
+from gitsync.sync.storage.history import JournalEntry, Result, append
+from gitsync.sync.storage.inventory import Entry, Inventory, entry_of
+from gitsync.sync.storage.store import InventoryStore
 from gitsync.text import listed
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from gitsync.apply.live import LiveReader
 from gitsync.release.access import PLAIN, AccessRules
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.resolve.artifacts import SyncedRepository
 from gitsync.sync.apply import Syncer
 from gitsync.sync.outcome import Hopeless
+from gitsync.sync.reporting.underway import UnderWay
 from gitsync.sync.spec import SyncSpec
-from gitsync.sync.store import InventoryStore
-from gitsync.sync.underway import UnderWay
+from gitsync.sync.storage.store import InventoryStore
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -18,9 +18,9 @@ from gitsync.diff import subset_differs, summary
 from gitsync.graph import Graph
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.release.dependencies.states import commit_of
-from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.owner import Owner
 from gitsync.sync.policy import left_alone
+from gitsync.sync.storage.inventory import UNKNOWN, Entry, Inventory
 
 K = TypeVar("K", bound=Hashable)
 

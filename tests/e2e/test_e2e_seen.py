@@ -8,7 +8,7 @@ from typing import Any
 
 from gitsync.charts.serve import ChartServer
 from gitsync.release.values.lines import lines_of
-from gitsync.sync.history import JournalEntry, decode_all
+from gitsync.sync.storage.history import JournalEntry, decode_all
 from tests.controlplane.cluster import Cli
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import release, repository

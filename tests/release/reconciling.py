@@ -17,7 +17,6 @@ from gitsync.charts import Chart, Charts
 from gitsync.cluster import Cluster
 from gitsync.errors import GitsyncError, NotFound
 from gitsync.release.access import PLAIN
-from gitsync.release.claims import ObjectClaims
 from gitsync.release.clusters import AgentIdentity, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.desired import DesiredRelease, desired_release
@@ -27,12 +26,13 @@ from gitsync.release.reconcile.reconciler import Reconciler
 from gitsync.release.reconcile.request import ReconcileRequest, Subject
 from gitsync.release.reconcile.writer import StatusWriter
 from gitsync.release.render import Renderer
-from gitsync.release.revisionobjects import RevisionObjects
 from gitsync.release.storage.record import Digests, Record
 from gitsync.release.storage.recordmemory import RecordMemory
 from gitsync.release.storage.recordstore import RecordStore
 from gitsync.release.values.references import References
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.revisionobjects import RevisionObjects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.sources.charts.chart import ChartArtifact

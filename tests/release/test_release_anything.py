@@ -40,9 +40,9 @@ from gitsync.release.dependencies.order import edges_of
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import summarise
-from gitsync.sync import history, inventory
-from gitsync.sync.history import JournalChange, JournalEntry
 from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.storage import history, inventory
+from gitsync.sync.storage.history import JournalChange, JournalEntry
 
 DEEP = "[" * 5000
 DIGITS = "9" * 5000

@@ -7,8 +7,8 @@ from typing import Any
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.apply.claimant import Claimant
-from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.release_owners import ReleaseIdentity, ReleaseOwners
+from gitsync.release.wanted.claims import ObjectClaims
 
 
 def helm_release(

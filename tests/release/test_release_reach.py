@@ -14,12 +14,12 @@ from gitsync.apply.claimant import Claimant
 from gitsync.cluster import Cluster
 from gitsync.errors import ObjectTaken
 from gitsync.release.access import PLAIN
-from gitsync.release.claims import ObjectClaims
-from gitsync.release.comingsync import ComingSync, Inner
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.reach import AccountReach
-from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.comingsync import ComingSync, Inner
+from gitsync.release.wanted.reach import AccountReach
+from gitsync.release.wanted.revisionobjects import RevisionObjects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
 from tests.release.reconciling import finds_nothing, renders_nothing
 from tests.until import until

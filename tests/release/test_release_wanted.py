@@ -14,13 +14,13 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import owned
 from gitsync.errors import GitsyncError, ObjectTaken
-from gitsync.release import tocome
-from gitsync.release.claims import ObjectClaims
-from gitsync.release.comingsync import ComingSync, Inner, no_syncs
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.valueschanges import data_digest
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted import tocome
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.comingsync import ComingSync, Inner, no_syncs
+from gitsync.release.wanted.revisionobjects import RevisionObjects
+from gitsync.release.wanted.valueschanges import data_digest
+from gitsync.release.wanted.wantedobjects import WantedObjects
 
 CRD = ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "dolls.example")
 SOURCE = {"kind": "HelmRepository", "name": "r"}

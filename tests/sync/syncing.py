@@ -16,18 +16,18 @@ from gitsync.cluster import Cluster
 from gitsync.cluster.transport import Answer, Request
 from gitsync.errors import GitsyncError, NotFound
 from gitsync.manifests import Desired, ManifestReader
-from gitsync.release.claims import ObjectClaims
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer, SyncResult
-from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.history import JournalEntry
-from gitsync.sync.inventory import Inventory
 from gitsync.sync.owner import Owner
 from gitsync.sync.spec import SyncSpec
+from gitsync.sync.storage.configmaps import SyncStore
+from gitsync.sync.storage.history import JournalEntry
+from gitsync.sync.storage.inventory import Inventory
 from gitsync.tree import Tree
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.manifests.commits import Repository

@@ -20,18 +20,18 @@ from gitsync.cluster import Cluster
 from gitsync.cluster.timings import Timings
 from gitsync.errors import ValuesMissing
 from gitsync.kustomize import Kustomizer
-from gitsync.release.claims import ObjectClaims
-from gitsync.release.comingsync import ComingSync
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.comingsync import ComingSync
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.watch.referred import ReferredData
 from gitsync.sync.factory import SyncerFactory
-from gitsync.sync.inventory import Entry, Inventory
 from gitsync.sync.kustomization.coming import ComingSyncs, Present
 from gitsync.sync.kustomization.finalize import nothing
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.syncers import Syncers
+from gitsync.sync.storage.inventory import Entry, Inventory
 from gitsync.tree import Tree
 from tests.controlplane.cluster import Cluster as Plane
 from tests.manifests.commits import Repository

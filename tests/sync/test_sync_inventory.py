@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import InventoryError
-from gitsync.sync import history as journals
-from gitsync.sync import inventory as inventories
-from gitsync.sync.history import MAX_CHANGES, MAX_COMMITS, JournalChange, JournalEntry
-from gitsync.sync.inventory import Entry, Inventory
-from gitsync.sync.packing import pack
+from gitsync.sync.storage import history as journals
+from gitsync.sync.storage import inventory as inventories
+from gitsync.sync.storage.history import MAX_CHANGES, MAX_COMMITS, JournalChange, JournalEntry
+from gitsync.sync.storage.inventory import Entry, Inventory
+from gitsync.sync.storage.packing import pack
 
 NO_PARTS: Mapping[str, int] = MappingProxyType({})
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz-.", min_size=1, max_size=20)

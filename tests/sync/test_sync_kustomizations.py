@@ -14,8 +14,8 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.errors import CrossNamespaceRefused, DependencyCycle, DependencyMissing, FieldNotSupported
 from gitsync.release.access import AccessRules
-from gitsync.release.comingsync import cluster_named, cluster_of
 from gitsync.release.dependencies.order import Order, cycle_error
+from gitsync.release.wanted.comingsync import cluster_named, cluster_of
 from gitsync.sync.kustomization.controller import seen_of
 from gitsync.sync.kustomization.dependencies import blocked
 from gitsync.sync.kustomization.order import KustomizationOrder

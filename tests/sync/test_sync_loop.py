@@ -20,15 +20,15 @@ from gitsync.manifests.desired import assemble
 from gitsync.manifests.select import Selection
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.resolve.artifacts import Artifacts, Head
-from gitsync.sync import history as journals
-from gitsync.sync import inventory as inventories
 from gitsync.sync.apply import Syncer
-from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.history import MAX_CHANGES, MAX_COMMITS, JournalChange, JournalEntry
-from gitsync.sync.inventory import Entry, Inventory
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import verdict_of
 from gitsync.sync.spec import SyncSpec
+from gitsync.sync.storage import history as journals
+from gitsync.sync.storage import inventory as inventories
+from gitsync.sync.storage.configmaps import SyncStore
+from gitsync.sync.storage.history import MAX_CHANGES, MAX_COMMITS, JournalChange, JournalEntry
+from gitsync.sync.storage.inventory import Entry, Inventory
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.lag import goes_on
 

@@ -14,10 +14,10 @@ from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
 from gitsync.apply.ownership import prune_disabled, why_not_pruned
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import DesiredObject, parse_file
-from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import mass_prune, needs_kept, prune_prerequisites, staged, to_prune, verdict_of
 from gitsync.sync.policy import is_forced, is_left_once_there, left_alone
+from gitsync.sync.storage.inventory import UNKNOWN, Entry, Inventory
 
 OWNER = Owner("fleet", "gitsync-system", "https://git.example/fleet.git")
 COMMIT = CommitInfo("a" * 40, "Ann", "first")

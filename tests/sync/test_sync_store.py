@@ -18,9 +18,9 @@ from gitsync.cluster import Cluster
 from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, InventoryError
 from gitsync.install.bundle import directory
 from gitsync.live.wishes import present_wishes
-from gitsync.sync import inventory as inventories
-from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.inventory import Entry, Inventory
+from gitsync.sync.storage import inventory as inventories
+from gitsync.sync.storage.configmaps import SyncStore
+from gitsync.sync.storage.inventory import Entry, Inventory
 from tests.controlplane.cluster import Cli
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.docs.accounts import of_account

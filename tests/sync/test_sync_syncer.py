@@ -16,7 +16,7 @@ from gitsync.apply.live import LIST_ALL_FROM
 from gitsync.backoff import Reminders
 from gitsync.cluster.transport import Answer, Request
 from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, NotFound, OwnedByAnother
-from gitsync.sync.report import Report
+from gitsync.sync.reporting.report import Report
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.sync.syncing import Content, Fault, FaultyCluster, Place, places
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gitsync.api.identity import ObjectKey
-from gitsync.sync.tally import Standing, Tally, standing_of_kustomization, standing_of_release
+from gitsync.sync.reporting.tally import Standing, Tally, standing_of_kustomization, standing_of_release
 
 
 def key(name: str) -> ObjectKey:

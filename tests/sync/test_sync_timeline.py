@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.sync.history import (
+from gitsync.sync.reporting.report import Report
+from gitsync.sync.reporting.timeline import APPLY, MOST_SPANS, TAKEN_UP, Timeline, Turn, turn_of_release
+from gitsync.sync.storage.history import (
     MAX_CHANGES,
     MAX_COMMITS,
     TIMED_COMMITS,
@@ -22,8 +24,6 @@ from gitsync.sync.history import (
     decode,
     encode,
 )
-from gitsync.sync.report import Report
-from gitsync.sync.timeline import APPLY, MOST_SPANS, TAKEN_UP, Timeline, Turn, turn_of_release
 
 REDIS = ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "default", "redis")
 

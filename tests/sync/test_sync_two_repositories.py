@@ -32,10 +32,10 @@ from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
-from gitsync.sync.configmaps import SyncStore
 from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.spec import SyncSpec
+from gitsync.sync.storage.configmaps import SyncStore
 from tests.connecting import serving_namespace
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.git.git_world import Repository

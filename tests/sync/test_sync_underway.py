@@ -12,13 +12,13 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.cluster import Cluster
 from gitsync.errors import ClusterUnavailable
 from gitsync.live.commits import by_commit, held_commit, with_those_under_way
-from gitsync.sync.configmaps import SyncStore, under_way_key
-from gitsync.sync.history import MAX_CHANGES, JournalChange, JournalEntry, Span, decode_all
 from gitsync.sync.owner import Owner
-from gitsync.sync.report import Report
+from gitsync.sync.reporting.report import Report
+from gitsync.sync.reporting.timeline import APPLY, Timeline, Turn
+from gitsync.sync.reporting.underway import HEARTBEAT, UnderWay
 from gitsync.sync.spec import SyncSpec
-from gitsync.sync.timeline import APPLY, Timeline, Turn
-from gitsync.sync.underway import HEARTBEAT, UnderWay
+from gitsync.sync.storage.configmaps import SyncStore, under_way_key
+from gitsync.sync.storage.history import MAX_CHANGES, JournalChange, JournalEntry, Span, decode_all
 from tests.connecting import serving_namespace
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.until import until

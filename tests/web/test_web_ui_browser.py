@@ -21,8 +21,8 @@ from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster, WatchEvent
 from gitsync.preview.asking import AskedRepository
 from gitsync.settings import Settings
-from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.history import JournalChange, JournalEntry, Span, append
+from gitsync.sync.storage.configmaps import SyncStore
+from gitsync.sync.storage.history import JournalChange, JournalEntry, Span, append
 from gitsync.web.ui import Page as PageOf
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.git.git_world import Repository

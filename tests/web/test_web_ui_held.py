@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster
-from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.history import JournalChange, JournalEntry, Span
-from gitsync.sync.inventory import Inventory
+from gitsync.sync.storage.configmaps import SyncStore
+from gitsync.sync.storage.history import JournalChange, JournalEntry, Span
+from gitsync.sync.storage.inventory import Inventory
 from gitsync.web.ui import Page, Readers
 from tests.until import until
 from tests.web.conftest import COMMIT, Visiting, Visitor, World, visiting

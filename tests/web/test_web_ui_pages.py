@@ -13,8 +13,8 @@ from aiohttp import web
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster
-from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.history import JournalChange, JournalEntry
+from gitsync.sync.storage.configmaps import SyncStore
+from gitsync.sync.storage.history import JournalChange, JournalEntry
 from gitsync.web.ui import stream
 from gitsync.web.ui.render import link_of
 from tests.until import until

@@ -9,8 +9,8 @@ from pathlib import Path
 from gitsync.cluster import Cluster
 from gitsync.preview.asking import AskedRepository
 from gitsync.settings import Settings
-from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.history import JournalEntry
+from gitsync.sync.storage.configmaps import SyncStore
+from gitsync.sync.storage.history import JournalEntry
 from gitsync.web.ui import Page
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.git.git_world import Repository

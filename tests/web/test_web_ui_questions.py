@@ -10,8 +10,8 @@ import pytest
 from gitsync.api.identity import CommitInfo
 from gitsync.cluster import Cluster
 from gitsync.errors import GitUnavailable, NoRoom
-from gitsync.sync.configmaps import SyncStore
-from gitsync.sync.history import JournalEntry
+from gitsync.sync.storage.configmaps import SyncStore
+from gitsync.sync.storage.history import JournalEntry
 from gitsync.web.ui import Page, questions
 from gitsync.web.ui.changes import Changes
 from gitsync.web.ui.questions import Heads, Questions

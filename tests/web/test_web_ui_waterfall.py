@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gitsync.live.commits import RecordedCommit
-from gitsync.sync.history import JournalChange, JournalEntry, Span
+from gitsync.sync.storage.history import JournalChange, JournalEntry, Span
 from gitsync.web.ui.waterfall import Line, waterfall
 
 

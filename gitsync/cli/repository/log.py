@@ -17,7 +17,7 @@ from gitsync.text import counted
 
 if TYPE_CHECKING:
     from gitsync.preview.compose import Journals
-    from gitsync.sync.history import JournalEntry
+    from gitsync.sync.storage.history import JournalEntry
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 

@@ -26,7 +26,7 @@ from gitsync.release.status.builder import DeployedRevision, RevisionFields
 from gitsync.release.status.events import cause_of
 from gitsync.release.status.history import running, snapshot_of, succeeded
 from gitsync.release.storage.record import Record
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 
 if TYPE_CHECKING:
     from gitsync.release.revision import ReleaseRef

@@ -69,7 +69,7 @@ from gitsync.release.revision import release_fields
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.unsupported import without_effect
 from gitsync.release.values.references import References
-from gitsync.release.wanted import WantedObjects
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.runtime.progress import reporting
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.sources.charts.chart import ChartArtifact, ChartSource

@@ -17,10 +17,10 @@ from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.errors import DirectoryMissing, GitsyncError
 from gitsync.manifests import Desired
-from gitsync.release.claims import Brought, kustomization_of
-from gitsync.release.comingsync import ComingSync, Commits, Inner
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.valueschanges import data_digest, is_values
+from gitsync.release.wanted.claims import Brought, kustomization_of
+from gitsync.release.wanted.comingsync import ComingSync, Commits, Inner
+from gitsync.release.wanted.valueschanges import data_digest, is_values
 from gitsync.runtime.together import in_time
 from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace

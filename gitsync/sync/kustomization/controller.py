@@ -19,12 +19,12 @@ from gitsync.build import Builder
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors
 from gitsync.graph import Held
-from gitsync.release.claims import kustomization_of
-from gitsync.release.comingsync import no_syncs
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
-from gitsync.release.reach import AccountReach, Anywhere
+from gitsync.release.wanted.claims import kustomization_of
+from gitsync.release.wanted.comingsync import no_syncs
+from gitsync.release.wanted.reach import AccountReach, Anywhere
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.workqueue import WorkQueue
@@ -41,8 +41,8 @@ from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
 from gitsync.sync.kustomization.reconciler import BETWEEN_WORDS, KustomizationReconciler, Surroundings
 from gitsync.sync.kustomization.statusstore import brought_by, claim_present
 from gitsync.sync.kustomization.syncers import Syncers
-from gitsync.sync.lacking import Lacking
 from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
+from gitsync.sync.rollout.lacking import Lacking
 from gitsync.sync.spec import SETTLE_TIMEOUT
 from gitsync.sync.standing import Standing
 

@@ -16,10 +16,10 @@ import structlog
 from gitsync.api.identity import ObjectKey
 from gitsync.defects import outlive
 from gitsync.errors import GitsyncError, InventoryError
-from gitsync.sync.history import JournalEntry, newest
+from gitsync.sync.storage.history import JournalEntry, newest
 
 if TYPE_CHECKING:
-    from gitsync.sync.configmaps import SyncStore
+    from gitsync.sync.storage.configmaps import SyncStore
 
 log = structlog.get_logger(__name__)
 

@@ -59,8 +59,8 @@ from gitsync.graph import Held
 from gitsync.logs import Once, commit_context, keep_secret, keeping_secrets
 from gitsync.manifests import Desired
 from gitsync.release.access import PLAIN, AccessRules
-from gitsync.release.claims import kustomization_of
 from gitsync.release.dependencies.states import commit_of
+from gitsync.release.wanted.claims import kustomization_of
 from gitsync.runtime.progress import SILENCE, reporting
 from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.apply import Syncer, SyncResult

@@ -21,11 +21,11 @@ from gitsync.api.status import KustomizationStatus, ResourceRef
 from gitsync.apply.claimant import Claimant
 from gitsync.errors import InventoryError, NotFound
 from gitsync.manifests import Desired
-from gitsync.release.claims import ObjectClaims
-from gitsync.release.comingsync import cluster_named
-from gitsync.sync.history import JournalEntry
-from gitsync.sync.inventory import UNKNOWN, Entry, Inventory
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.comingsync import cluster_named
 from gitsync.sync.kustomization.journal import KustomizationJournal
+from gitsync.sync.storage.history import JournalEntry
+from gitsync.sync.storage.inventory import UNKNOWN, Entry, Inventory
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

@@ -15,7 +15,7 @@ from gitsync.apply.live import LiveReader
 from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.cluster.targets import Targets
 from gitsync.manifests import Desired
-from gitsync.release.comingsync import cluster_of
+from gitsync.release.wanted.comingsync import cluster_of
 from gitsync.sources.resolve.artifacts import Head, SyncedRepository
 from gitsync.sync.apply import Syncer
 from gitsync.sync.factory import SyncerFactory

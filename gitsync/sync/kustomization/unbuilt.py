@@ -6,7 +6,7 @@ from typing import Final
 
 from gitsync.api.identity import ObjectKey
 from gitsync.manifests import Desired
-from gitsync.release.comingsync import Commits
+from gitsync.release.wanted.comingsync import Commits
 
 #: Commits that are remembered of one.
 _MOST: Final = 100

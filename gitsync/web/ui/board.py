@@ -29,10 +29,10 @@ from gitsync.defects import outlive
 from gitsync.errors import GitsyncError
 from gitsync.live.commits import RecordedCommit, by_commit, held_commit, with_those_under_way
 from gitsync.live.known import Known
-from gitsync.sync import history
-from gitsync.sync.configmaps import inventory_key, under_way_key
-from gitsync.sync.history import JournalEntry
-from gitsync.sync.underway import ROOT
+from gitsync.sync.reporting.underway import ROOT
+from gitsync.sync.storage import history
+from gitsync.sync.storage.configmaps import inventory_key, under_way_key
+from gitsync.sync.storage.history import JournalEntry
 from gitsync.web.ui.trim import trimmed
 
 if TYPE_CHECKING:

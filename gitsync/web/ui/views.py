@@ -17,7 +17,7 @@ from gitsync.live.objecttree import ObjectNode
 from gitsync.live.standing import Standing
 from gitsync.live.why import Followed, Why, why
 from gitsync.release.dependencies.states import commit_of
-from gitsync.sync.history import JournalEntry
+from gitsync.sync.storage.history import JournalEntry
 
 STATUSES: Final = ("failed", "waiting", "suspended", "ready")
 #: Rows of a page of a list; causes, acts and commits of the overview.

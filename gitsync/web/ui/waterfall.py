@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gitsync.live.commits import RecordedCommit
-from gitsync.sync.history import JournalChange, JournalEntry, Span
+from gitsync.sync.storage.history import JournalChange, JournalEntry, Span
 
 #: Seconds in which nothing was done that are left out of the axis, and what is shown in their place, as a share.
 _PAUSE: Final = 30.0

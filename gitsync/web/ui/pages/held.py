@@ -14,7 +14,7 @@ from gitsync.web.ui.answers import answer, problem
 from gitsync.web.ui.guard import HEADERS, Guard
 
 if TYPE_CHECKING:
-    from gitsync.sync.history import JournalEntry
+    from gitsync.sync.storage.history import JournalEntry
     from gitsync.web.ui.board import Board
 
 log = structlog.get_logger(__name__)

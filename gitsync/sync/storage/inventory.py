@@ -17,7 +17,7 @@ from zlib import crc32
 
 from gitsync.api.identity import Manifest, ObjectKey, Origin
 from gitsync.errors import InventoryError
-from gitsync.sync.packing import pack, pack_sized, unpack
+from gitsync.sync.storage.packing import pack, pack_sized, unpack
 
 #: Unpacked, in bytes; more is not read.
 MAX_UNPACKED = 64 * 1024 * 1024

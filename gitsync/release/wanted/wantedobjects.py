@@ -26,15 +26,15 @@ from gitsync.apply.ownership import belongs_to
 from gitsync.apply.ownership import release_of as release_named
 from gitsync.errors import FieldErrors, GitsyncError, ObjectTaken, RetryableError
 from gitsync.release.action.inventory import CRD
-from gitsync.release.claims import ObjectClaims, Why, kustomization_of
-from gitsync.release.comingsync import cluster_of
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import is_current, state_of
 from gitsync.release.desired import ref_of
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
-from gitsync.release.tocome import Find, ObjectsOf, Question, ToCome, release_of
+from gitsync.release.wanted.claims import ObjectClaims, Why, kustomization_of
+from gitsync.release.wanted.comingsync import cluster_of
+from gitsync.release.wanted.tocome import Find, ObjectsOf, Question, ToCome, release_of
 from gitsync.runtime.progress import telling
 
 #: Seconds since the start that a deletion waits for the first commit, which may want what is to go; and that in words.

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from gitsync.api.identity import ObjectKey
 from gitsync.manifests import Desired
-from gitsync.sync.history import JournalEntry
-from gitsync.sync.inventory import Inventory
+from gitsync.sync.storage.history import JournalEntry
+from gitsync.sync.storage.inventory import Inventory
 
 
 class InventoryStore(Protocol):

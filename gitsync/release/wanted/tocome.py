@@ -21,13 +21,13 @@ from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
-from gitsync.release.claims import ObjectClaims
-from gitsync.release.comingsync import ComingSync, Commits, Inner, Syncs, cluster_of, known, no_syncs
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
-from gitsync.release.reach import Anywhere, Bringer, Reach, RightsToCome, Worked
-from gitsync.release.revisionobjects import RevisionObjects
-from gitsync.release.valueschanges import ValuesChanges
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.comingsync import ComingSync, Commits, Inner, Syncs, cluster_of, known, no_syncs
+from gitsync.release.wanted.reach import Anywhere, Bringer, Reach, RightsToCome, Worked
+from gitsync.release.wanted.revisionobjects import RevisionObjects
+from gitsync.release.wanted.valueschanges import ValuesChanges
 from gitsync.runtime.together import in_time
 
 ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]

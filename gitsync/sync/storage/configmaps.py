@@ -15,10 +15,10 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL, SYNC_NAMESPACE_LABEL, sync_name
 from gitsync.errors import ApiError, GitsyncError, InventoryError
 from gitsync.manifests import Desired
-from gitsync.sync import history as journals
-from gitsync.sync import inventory as inventories
-from gitsync.sync.history import JournalEntry
-from gitsync.sync.inventory import Inventory
+from gitsync.sync.storage import history as journals
+from gitsync.sync.storage import inventory as inventories
+from gitsync.sync.storage.history import JournalEntry
+from gitsync.sync.storage.inventory import Inventory
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

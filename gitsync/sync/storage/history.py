@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from gitsync.api.identity import Manifest
-from gitsync.sync.packing import pack, unpack
+from gitsync.sync.storage.packing import pack, unpack
 
 #: Commits kept, and changes kept of each; what is over says how many more there were.
 MAX_COMMITS = 50

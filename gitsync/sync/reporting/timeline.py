@@ -10,7 +10,7 @@ from gitsync.api.conditions import condition_of, ready_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import ARTIFACT_FAILED, DEPENDENCY_MISSING, DEPENDENCY_NOT_READY, OWNED_BY_ANOTHER, STALLED, TRUE
 from gitsync.release.dependencies.states import is_current
-from gitsync.sync.history import Span, SpanKind
+from gitsync.sync.storage.history import Span, SpanKind
 from gitsync.text import shorten
 
 #: Spans that are kept of an object, the last of which is the newest, and characters of what one says.

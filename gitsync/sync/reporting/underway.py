@@ -12,9 +12,9 @@ import structlog
 
 from gitsync.defects import outlive
 from gitsync.errors import GitsyncError
-from gitsync.sync.history import JournalChange, JournalEntry, newest
-from gitsync.sync.report import Report
+from gitsync.sync.reporting.report import Report
 from gitsync.sync.spec import SyncSpec
+from gitsync.sync.storage.history import JournalChange, JournalEntry, newest
 
 log = structlog.get_logger(__name__)
 

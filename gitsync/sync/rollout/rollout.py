@@ -47,24 +47,24 @@ from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.values.lines import lines_written
-from gitsync.release.wanted import SyncClaims, told
+from gitsync.release.wanted.wantedobjects import SyncClaims, told
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import Report as Listener
 from gitsync.runtime.progress import listener, reporting, telling
 from gitsync.runtime.together import until_one_ends, until_one_fails
 from gitsync.sync.default_namespace import with_namespace
-from gitsync.sync.holders import Holders
-from gitsync.sync.inventory import Entry
-from gitsync.sync.lacking import LackingSources
 from gitsync.sync.outcome import Hopeless, Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import Step, SyncPlan, is_right, needs_kept, prune_prerequisites
 from gitsync.sync.policy import is_forced, left_alone
-from gitsync.sync.prune import RELEASE_TIMEOUT, Pruner
-from gitsync.sync.report import Report
+from gitsync.sync.reporting.report import Report
+from gitsync.sync.reporting.timeline import APPLY, TAKEN_UP, Turn, turn_of_release
+from gitsync.sync.rollout.holders import Holders
+from gitsync.sync.rollout.lacking import LackingSources
+from gitsync.sync.rollout.prune import RELEASE_TIMEOUT, Pruner
 from gitsync.sync.spec import SyncSpec
-from gitsync.sync.timeline import APPLY, TAKEN_UP, Turn, turn_of_release
+from gitsync.sync.storage.inventory import Entry
 from gitsync.text import listed
 
 if TYPE_CHECKING:

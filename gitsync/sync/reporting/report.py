@@ -17,8 +17,8 @@ from gitsync.backoff import Reminders
 from gitsync.errors import GitsyncError, KindUnknown
 from gitsync.logs import commit_context, redact
 from gitsync.metering import METER
-from gitsync.sync.history import DONE, MAX_CHANGES, JournalChange, JournalEntry, Result
-from gitsync.sync.timeline import Timeline
+from gitsync.sync.reporting.timeline import Timeline
+from gitsync.sync.storage.history import DONE, MAX_CHANGES, JournalChange, JournalEntry, Result
 from gitsync.text import listed
 
 log = structlog.get_logger(__name__)

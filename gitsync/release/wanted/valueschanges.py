@@ -17,9 +17,9 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER
 from gitsync.apply.claimant import Claimant
-from gitsync.release.comingsync import ComingSync, Commits, known
 from gitsync.release.dependencies.index import MAX_NESTING
-from gitsync.release.reach import Worked
+from gitsync.release.wanted.comingsync import ComingSync, Commits, known
+from gitsync.release.wanted.reach import Worked
 
 #: ConfigMaps and Secrets whose content is remembered, and for how many seconds.
 _MOST_VALUES, _MOMENT = 100, 1.0

@@ -12,7 +12,7 @@ from gitsync.errors import OwnedByAnother
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import state_of
-from gitsync.release.wanted import SyncClaims, told
+from gitsync.release.wanted.wantedobjects import SyncClaims, told
 from gitsync.sync.outcome import Outcomes, ReleasesSettling
 
 #: Seconds between two looks at a release that has other values.

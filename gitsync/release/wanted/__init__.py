@@ -1,0 +1,7 @@
+"""Who wants an object: asked before one is deleted, and before one is taken from somebody.
+
+``wantedobjects`` answers. ``claims`` knows what syncs and releases want, ``tocome`` what those will want that are on
+their way (a ``comingsync`` is one of them), ``valueschanges`` of whom nobody can tell, since what he has values from is
+being changed, ``reach`` whether they could have it; ``revisionobjects`` are the objects of a revision that is yet to be
+made.
+"""
