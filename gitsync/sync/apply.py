@@ -386,13 +386,13 @@ class Syncer:
             self.claim(plan)
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
-        left = [entry.key for entry in plan.prune if entry.key not in rollout.forgotten]
+        left = [entry.key for entry in plan.prune if entry.key not in rollout.leaving.forgotten]
         self.wanted.claim("kept", [*left, *plan.unpruned])
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
         done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, rollout.applied)]
-        inventory = (await self.inventory()).with_entries(done).without([*rollout.forgotten, *rollout.placed])
+        inventory = (await self.inventory()).with_entries(done).without([*rollout.leaving.forgotten, *rollout.placed])
         await self._remember(replace(inventory, commit=desired.commit.id))
         return replace(
             result,

@@ -1,5 +1,5 @@
-"""A plan on its way into the cluster: objects applied, waited for, and what left Git deleted, each as soon as what it
-needs is there.
+"""A plan on its way into the cluster: objects applied, waited for, and what left Git deleted (``leaving``), each as
+soon as what it needs is there.
 
 Every wait here holds up only what it is about. A step that cannot be taken yet (its kind is still to be installed, its
 predecessor is still being deleted, a release has yet to let go of it) counts as tried, and the others go on.
@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from gitsync.api import drop_nulls
@@ -40,7 +39,6 @@ from gitsync.errors import (
     OwnedByAnother,
     WebhookUnavailable,
 )
-from gitsync.graph import Graph
 from gitsync.health import Health
 from gitsync.logs import Once
 from gitsync.manifests import DesiredObject
@@ -52,19 +50,19 @@ from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import Report as Listener
 from gitsync.runtime.progress import listener, reporting, telling
-from gitsync.runtime.together import until_one_ends, until_one_fails
+from gitsync.runtime.together import until_one_fails
 from gitsync.sync.default_namespace import with_namespace
 from gitsync.sync.outcome import Hopeless, Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
-from gitsync.sync.plan import Step, SyncPlan, is_right, needs_kept, prune_prerequisites
+from gitsync.sync.plan import Step, SyncPlan
 from gitsync.sync.policy import is_forced, left_alone
 from gitsync.sync.reporting.report import Report
 from gitsync.sync.reporting.timeline import APPLY, TAKEN_UP, Turn, turn_of_release
 from gitsync.sync.rollout.holders import Holders
 from gitsync.sync.rollout.lacking import LackingSources
-from gitsync.sync.rollout.prune import RELEASE_TIMEOUT, Pruner
+from gitsync.sync.rollout.leaving import Leaving
+from gitsync.sync.rollout.prune import Pruner
 from gitsync.sync.spec import SyncSpec
-from gitsync.sync.storage.inventory import Entry
 from gitsync.text import listed
 
 if TYPE_CHECKING:
@@ -78,8 +76,6 @@ GONE_TIMEOUT = 60.0
 MADE_OF_IT = 10.0
 #: Objects that are named of those that wait.
 _TOLD = 2
-#: What an object waits for that left Git.
-_TO_GO = "for what may take its place, and for what needs it to go"
 #: What a release of the same commit may bring: the kind of an object, its namespace, a webhook that has to be asked.
 _MAY_COME = (KindUnknown, NotFound, WebhookUnavailable)
 
@@ -87,10 +83,9 @@ _MAY_COME = (KindUnknown, NotFound, WebhookUnavailable)
 @dataclass
 class Rollout:
     """One sync's plan, carried out once. ``run`` returns when everything is settled and deleted, or has failed; what
-    came of it is in the report, in ``applied`` (the API server's answers), in ``forgotten`` (entries of the inventory
-    that need not be remembered) and in ``placed`` (by their keys in the plan, objects whose kind has come meanwhile, in
-    the namespace that they turned out to need). ``judge`` looks at an object that is there, though the plan knows of
-    none, and says what is to be done about it."""
+    came of it is in the report, in ``applied`` (the API server's answers), in ``leaving`` and in ``placed`` (by their
+    keys in the plan, objects whose kind has come meanwhile, in the namespace that they turned out to need). ``judge``
+    looks at an object that is there, though the plan knows of none, and says what is to be done about it."""
 
     cluster: Cluster
     index: ReleaseIndex
@@ -105,10 +100,8 @@ class Rollout:
     judge: Callable[[DesiredObject], Awaitable[Step]]
     hopeless: Hopeless | None = None
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
-    forgotten: list[ObjectKey] = field(default_factory=list)
     placed: dict[ObjectKey, DesiredObject] = field(default_factory=dict)
     emptied: bool = False
-    _left: set[ObjectKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._applier = Applier(self.cluster, FIELD_MANAGER, OWNERS)
@@ -119,7 +112,6 @@ class Rollout:
         self._over = {step.key: asyncio.Event() for step in self._steps}
         #: By namespace ("" for cluster-scoped objects): set when all that was applied there is ready, or has failed.
         self._settled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._gone = {entry.key: asyncio.Event() for entry in self.plan.prune}
         self._kinds = {kind[:2]: step.key for step in self._steps if (kind := defined_kind(step.desired.manifest))}
         self._served = {step.key: asyncio.Event() for step in self._steps if defined_kind(step.desired.manifest)}
         releases = filter(self.spec.is_release, self.plan.desired.helm_releases)
@@ -129,6 +121,16 @@ class Rollout:
         self._standing = {
             step.key: step.live for step in self.plan.steps if step.live is not None and self._stands(step)
         }
+        self.leaving = Leaving(
+            self.index,
+            self.owner,
+            self.wanted,
+            self.pruner,
+            self.plan,
+            self.report,
+            self.spec,
+            lambda namespace: self._settled[namespace].wait(),
+        )
         #: Releases that waited for another one when all had settled.
         self._waited: list[ObjectKey] = []
         self._holders = Holders(self.index, self.wanted, self._releases)
@@ -164,7 +166,7 @@ class Rollout:
                 self._settle_releases(releases),
                 *(self._settle(namespace, interrupt) for namespace in self._namespaces()),
                 self._settle_standing(interrupt),
-                *(self._prune(entry, needs) for entry, needs in self._entries()),
+                *self.leaving.run(),
             )
             if any(self.spec.is_release(entry.key) for entry in self.plan.prune):
                 # One that waited for another to be removed goes on by now, and so does who waited for it.
@@ -213,15 +215,6 @@ class Rollout:
 
     def _namespaces(self) -> set[str]:
         return {step.key.namespace for step in self._steps} | {entry.key.namespace for entry in self.plan.prune}
-
-    def _entries(self) -> Iterable[tuple[Entry, frozenset[ObjectKey]]]:
-        known = (Graph[ObjectKey]((), ()), {}) if self.spec.cluster else (self.index.graph, self._sources())
-        # One that is no root may work as an account that it has itself.
-        needs = prune_prerequisites(self.plan.prune, *known, rights_last=not self.spec.is_root)
-        return [(entry, needs[entry.key]) for entry in self.plan.prune]
-
-    def _sources(self) -> dict[ObjectKey, ObjectKey]:
-        return {release.key: release.source for release in self.index.releases()}
 
     async def _take(
         self,
@@ -500,61 +493,6 @@ class Rollout:
         if not self.spec.waits or self.spec.is_release(key) or (self.spec.is_root and is_kustomization(key)):
             return False
         return bool(self.spec.cluster) or not (is_statusless(key) or (self.hopeless is not None and is_own_kind(key)))
-
-    async def _until_replaced(self, key: ObjectKey) -> None:
-        """Return when what may take the place of an object that left Git is ready, or has failed: that is looked for in
-        the same namespace. A HelmRelease waits no longer than until another has a claim to its Helm release, nor does a
-        Kustomization that has it."""
-        settled = self._settled[key.namespace].wait()
-        if self.spec.works_on(key):
-            await until_one_ends(settled, self._inherited(key))
-        else:
-            await settled
-
-    async def _until_unneeded(self, key: ObjectKey) -> None:
-        """Return when nobody else is being removed by a right that left Git, or takes too long for it."""
-        if self.spec.cluster or not is_right(key):
-            return
-        with suppress(TimeoutError), self.index.news() as news:
-            async with asyncio.timeout(RELEASE_TIMEOUT), telling(lambda: self.wanted.needed_by_who_goes(key)):
-                while why := self.wanted.needed_by_who_goes(key):
-                    self.report.timeline.turn(key, Turn("wait", f"for {why}"))
-                    await news.wait()
-                    news.clear()
-
-    async def _inherited(self, key: ObjectKey) -> None:
-        """Return when the Helm release of a HelmRelease, or of one of a Kustomization, has an heir that was not brought
-        by the commit, but by a release of it: that waits for the heir, and the heir, which takes all as it is, for
-        ``key`` to go."""
-        with self.index.news() as news:
-            while all(heir in self.plan.desired.helm_releases for heir in self._heirs(key)):
-                await news.wait()
-                news.clear()
-
-    def _heirs(self, key: ObjectKey) -> Iterator[ObjectKey]:
-        releases = [key] if self.spec.is_release(key) else self.index.of_sync(key.namespaced_name)
-        return chain.from_iterable(map(self.index.owners.losers, releases))
-
-    async def _prune(self, entry: Entry, needs: frozenset[ObjectKey]) -> None:
-        """Delete what left Git, after what depends on it, and not before what may take its place is ready."""
-        try:
-            self.report.timeline.turn(entry.key, Turn("wait", _TO_GO))
-            for key in needs:
-                await self._gone[key].wait()
-            await self._until_replaced(entry.key)
-            await self._until_unneeded(entry.key)
-            self.report.timeline.turn(entry.key, Turn("apply", "is deleted"))
-            left = (key for key in sorted(needs & self._left) if needs_kept(entry.key, key))
-            needed_by = next((key for key in left if not self.pruner.is_left_for(key, entry.key)), None)
-            outcome = await self.pruner.prune(entry, self.report, needed_by)
-            if outcome == "left":
-                self._left.add(entry.key)
-            if outcome == "done":
-                self.forgotten.append(entry.key)
-                self.wanted.claims.drop(self.owner.claimant, "kept", entry.key)
-        finally:
-            self.report.timeline.turn(entry.key, None)
-            self._gone[entry.key].set()
 
 
 def edge_origins(item: DesiredObject) -> list[Origin]:

@@ -1,0 +1,114 @@
+"""What left Git, deleted: after what depends on it, and not before what may take its place is ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+
+from gitsync.api.identity import ObjectKey
+from gitsync.graph import Graph
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.wanted.wantedobjects import SyncClaims
+from gitsync.runtime.progress import telling
+from gitsync.runtime.together import until_one_ends
+from gitsync.sync.owner import Owner
+from gitsync.sync.plan import SyncPlan, is_right, needs_kept, prune_prerequisites
+from gitsync.sync.reporting.report import Report
+from gitsync.sync.reporting.timeline import Turn
+from gitsync.sync.rollout.prune import RELEASE_TIMEOUT, Pruner
+from gitsync.sync.spec import SyncSpec
+from gitsync.sync.storage.inventory import Entry
+
+#: What an object waits for that left Git.
+_TO_GO = "for what may take its place, and for what needs it to go"
+
+
+@dataclass
+class Leaving:
+    """The entries that a plan prunes. ``settled`` returns when all that the sync has applied in a namespace is ready,
+    or has failed; ``forgotten`` are entries of the inventory that need not be remembered any more."""
+
+    index: ReleaseIndex
+    owner: Owner
+    wanted: SyncClaims
+    pruner: Pruner
+    plan: SyncPlan
+    report: Report
+    spec: SyncSpec
+    settled: Callable[[str], Awaitable[object]]
+    forgotten: list[ObjectKey] = field(default_factory=list)
+    _left: set[ObjectKey] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._gone = {entry.key: asyncio.Event() for entry in self.plan.prune}
+
+    def run(self) -> Iterator[Awaitable[None]]:
+        """For each entry, what is to be awaited, all at once."""
+        return (self._prune(entry, needs) for entry, needs in self._entries())
+
+    def _entries(self) -> Iterable[tuple[Entry, frozenset[ObjectKey]]]:
+        known = (Graph[ObjectKey]((), ()), {}) if self.spec.cluster else (self.index.graph, self._sources())
+        # One that is no root may work as an account that it has itself.
+        needs = prune_prerequisites(self.plan.prune, *known, rights_last=not self.spec.is_root)
+        return [(entry, needs[entry.key]) for entry in self.plan.prune]
+
+    def _sources(self) -> dict[ObjectKey, ObjectKey]:
+        return {release.key: release.source for release in self.index.releases()}
+
+    async def _until_replaced(self, key: ObjectKey) -> None:
+        """Return when what may take the place of an object that left Git is ready, or has failed: that is looked for in
+        the same namespace. A HelmRelease waits no longer than until another has a claim to its Helm release, nor does a
+        Kustomization that has it."""
+        settled = self.settled(key.namespace)
+        if self.spec.works_on(key):
+            await until_one_ends(settled, self._inherited(key))
+        else:
+            await settled
+
+    async def _until_unneeded(self, key: ObjectKey) -> None:
+        """Return when nobody else is being removed by a right that left Git, or takes too long for it."""
+        if self.spec.cluster or not is_right(key):
+            return
+        with suppress(TimeoutError), self.index.news() as news:
+            async with asyncio.timeout(RELEASE_TIMEOUT), telling(lambda: self.wanted.needed_by_who_goes(key)):
+                while why := self.wanted.needed_by_who_goes(key):
+                    self.report.timeline.turn(key, Turn("wait", f"for {why}"))
+                    await news.wait()
+                    news.clear()
+
+    async def _inherited(self, key: ObjectKey) -> None:
+        """Return when the Helm release of a HelmRelease, or of one of a Kustomization, has an heir that was not brought
+        by the commit, but by a release of it: that waits for the heir, and the heir, which takes all as it is, for
+        ``key`` to go."""
+        with self.index.news() as news:
+            while all(heir in self.plan.desired.helm_releases for heir in self._heirs(key)):
+                await news.wait()
+                news.clear()
+
+    def _heirs(self, key: ObjectKey) -> Iterator[ObjectKey]:
+        releases = [key] if self.spec.is_release(key) else self.index.of_sync(key.namespaced_name)
+        return chain.from_iterable(map(self.index.owners.losers, releases))
+
+    async def _prune(self, entry: Entry, needs: frozenset[ObjectKey]) -> None:
+        """Delete what left Git, after what depends on it, and not before what may take its place is ready."""
+        try:
+            self.report.timeline.turn(entry.key, Turn("wait", _TO_GO))
+            for key in needs:
+                await self._gone[key].wait()
+            await self._until_replaced(entry.key)
+            await self._until_unneeded(entry.key)
+            self.report.timeline.turn(entry.key, Turn("apply", "is deleted"))
+            left = (key for key in sorted(needs & self._left) if needs_kept(entry.key, key))
+            needed_by = next((key for key in left if not self.pruner.is_left_for(key, entry.key)), None)
+            outcome = await self.pruner.prune(entry, self.report, needed_by)
+            if outcome == "left":
+                self._left.add(entry.key)
+            if outcome == "done":
+                self.forgotten.append(entry.key)
+                self.wanted.claims.drop(self.owner.claimant, "kept", entry.key)
+        finally:
+            self.report.timeline.turn(entry.key, None)
+            self._gone[entry.key].set()
