@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -193,3 +194,25 @@ def test_a_namespace_stays_with_an_object_that_is_not_to_be_pruned(
     agent.wait_for("sync finished", commit=fleet.head[:7])
     assert "deletionTimestamp" not in kubectl("get", "configmap", "stays", "-n", inside, "-o", "json")
     kubectl("delete", "namespace", inside, "--wait=false")
+
+
+def test_what_is_refused_because_of_the_old_one_comes_when_that_is_gone(
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """A Service gets another name, and keeps the node port that only one can have."""
+    port = 31000 + uuid.uuid4().int % 1000
+
+    def service(name: str) -> str:
+        spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": port}]}
+        metadata = {"name": name, "namespace": namespace}
+        return json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+    agent.arguments += ["--allow-mass-prune"]
+    fleet.commit({"service.yaml": service("old"), "more.yaml": config_map(namespace, "more")}, "a port")
+    agent.start().wait_for("sync finished")
+    commit = fleet.commit({"service.yaml": service("new")}, "another name")
+    agent.wait_for("object deleted", object=f"Service/{namespace}/old", commit=commit[:7])
+    kubectl("wait", "--for=create", "service/new", "-n", namespace, "--timeout=60s")
+    refused = agent.wait_for("object failed", object=f"Service/{namespace}/new")
+    assert f"{port}" in refused.fields["error"]
+    agent.wait_for("sync finished", commit=commit[:7])
