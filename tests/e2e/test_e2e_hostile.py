@@ -118,13 +118,15 @@ def test_downloads_that_never_come_hold_up_nobody_else_and_end_with_their_releas
     waiting = {"for": f"an answer of {silent.url}/apps", "release": f"{bad}/r0"}
     agent.start().until(lambda line: line.says("waiting", **waiting), "a wait is said")
 
-    source = repository(namespace, charts.url) + "---\n"
-    fleet.commit({"fleet/good.yaml": source + release(namespace, "good")}, "an honest one")
-    releases.first(f"{namespace}/good", lambda seen: is_ready(seen.manifest))
-    fleet.commit({"fleet/good.yaml": source + release(namespace, "good", values={"changed": True})}, "and changed")
-    agent.wait_for("release upgraded", release=f"{namespace}/good")
+    with limited(agent.pid) as memory:
+        source = repository(namespace, charts.url) + "---\n"
+        fleet.commit({"fleet/good.yaml": source + release(namespace, "good")}, "an honest one")
+        releases.first(f"{namespace}/good", lambda seen: is_ready(seen.manifest))
+        fleet.commit({"fleet/good.yaml": source + release(namespace, "good", values={"changed": True})}, "and changed")
+        agent.wait_for("release upgraded", release=f"{namespace}/good")
 
-    kubectl("delete", "helmrelease", "--all", "-n", bad, "--timeout=60s")
+        kubectl("delete", "helmrelease", "--all", "-n", bad, "--timeout=60s")
+        memory.check()
     assert agent.stop(GRACE) == 0
 
 

@@ -4,6 +4,8 @@ everybody goes on."""
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,16 +174,71 @@ def test_repositories_that_never_answer_hold_up_nobody_else(
     commit = team.commit({"one.yaml": config_map(namespace, "one")})
     fleet.commit(files, "repositories that never answer")
     agent = new_agent(fleet, "--path=clusters")
-    waits_for(agent.start(), f"{bad.namespace}/silent-0", f"{served.url}/silent-0")
-    behind = git_repository(bad.namespace, "behind", f"{served.url}/team")
-    fleet.commit({"clusters/behind.yaml": behind}, "and a good one, behind those")
-    waits_for(agent, f"{bad.namespace}/behind", f"{served.url}/team")
+    agent.start()
+    with limited(agent.pid) as memory:
+        waits_for(agent, f"{bad.namespace}/silent-0", f"{served.url}/silent-0")
+        behind = git_repository(bad.namespace, "behind", f"{served.url}/team")
+        fleet.commit({"clusters/behind.yaml": behind}, "and a good one, behind those")
+        waits_for(agent, f"{bad.namespace}/behind", f"{served.url}/team")
 
-    good = git_repository(namespace, "source", f"{served.url}/team")
-    files = {"clusters/good.yaml": f"{good}\n---\n" + kustomization(namespace, "good", "./", sourceRef=source)}
-    fleet.commit(files, "an honest one")
-    ask_until(honest.maps, lambda maps: "one" in maps, "it is applied")
-    honest.is_ready("good", commit)
-    kinds = "kustomizations.kustomize.toolkit.fluxcd.io,gitrepositories.source.toolkit.fluxcd.io"
-    kubectl("delete", kinds, "--all", "-n", bad.namespace, "--timeout=60s")
+        good = git_repository(namespace, "source", f"{served.url}/team")
+        files = {"clusters/good.yaml": f"{good}\n---\n" + kustomization(namespace, "good", "./", sourceRef=source)}
+        fleet.commit(files, "an honest one")
+        ask_until(honest.maps, lambda maps: "one" in maps, "it is applied")
+        honest.is_ready("good", commit)
+        kinds = "kustomizations.kustomize.toolkit.fluxcd.io,gitrepositories.source.toolkit.fluxcd.io"
+        kubectl("delete", kinds, "--all", "-n", bad.namespace, "--timeout=60s")
+        memory.check()
+    assert agent.stop(GRACE) == 0
+
+
+@pytest.mark.timeout(300)
+def test_words_of_git_that_nobody_knows_end_nothing(
+    new_agent: NewAgent,
+    fleet: Fleet,
+    honest: Tenant,
+    bad: Tenant,
+    kubectl: Cli,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of one repository from the start, and of the agent's own for a while."""
+    git, away = shutil.which("git"), tmp_path / "away"
+    wrapper = tmp_path / "programs" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f"""\
+#!/bin/sh
+case "$*" in
+*odd.example*) echo "fatal: the moon is in the wrong house" >&2; exit 128 ;;
+*{fleet.path}*) [ -e {away} ] && {{ echo "fatal: Resource temporarily unavailable" >&2; exit 128; }} ;;
+esac
+exec {git} "$@"
+""")
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    odd = git_repository(bad.namespace, "odd", "https://odd.example/odd")
+    reads = {"sourceRef": {"kind": "GitRepository", "name": "odd"}}
+    files: dict[str, str | None] = {
+        "clusters/odd.yaml": f"{odd}\n---\n" + kustomization(bad.namespace, "odd", "./", **reads)
+    }
+    good = {
+        "clusters/good.yaml": kustomization(namespace, "good", "./good"),
+        "good/a.yaml": config_map(namespace, "one"),
+    }
+    fleet.commit({**files, **good}, "both")
+    agent = new_agent(fleet, "--path=clusters", "--interval=1s").start()
+    with limited(agent.pid) as memory:
+        ask_until(honest.maps, lambda maps: "one" in maps, "it is applied")
+        words = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].message}"
+        kind = "gitrepositories.source.toolkit.fluxcd.io"
+        said = ("get", kind, "odd", "-n", bad.namespace, words)
+        ask_until(lambda: kubectl(*said), lambda text: "the moon is in the wrong house" in text, "its words are shown")
+
+        away.touch()
+        agent.until(lambda line: "Resource temporarily unavailable" in str(line.fields), "they are said")
+        fleet.commit({"good/b.yaml": config_map(namespace, "two")}, "while it is away")
+        away.unlink()
+        ask_until(honest.maps, lambda maps: "two" in maps, "it goes on")
+        memory.check()
     assert agent.stop(GRACE) == 0

@@ -9,6 +9,7 @@ import pytest
 
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.limits import limited
 from tests.e2e.manifests import config_map
 from tests.e2e.test_e2e_gitcharts import chart_files, in_git
 from tests.e2e.test_e2e_kustomization import kustomization
@@ -66,20 +67,24 @@ def test_what_is_nested_without_end_is_an_error_of_its_own_object(
         fleet.commit({f"fleet/{name}.yaml": in_git(namespace, name)}, name)
         ask_until(lambda: ready(name), lambda found: found.get("status") == "True", f"{name} is ready")
 
-    goes_on("honest")
+    with limited(agent.pid) as memory:
+        goes_on("honest")
 
-    def fails(name: str) -> dict[str, Any]:
-        return ask_until(lambda: ready(name), lambda found: found["status"] == "False", f"{name} fails")
+        def fails(name: str) -> dict[str, Any]:
+            return ask_until(lambda: ready(name), lambda found: found["status"] == "False", f"{name} fails")
 
-    for name in names.values():
-        said = fails(name)
-        assert ("nested more than 200 levels deep" if name == "deep" else "spec") in said["message"]
+        for name in names.values():
+            said = fails(name)
+            assert ("nested more than 200 levels deep" if name == "deep" else "spec") in said["message"]
+        memory.check()
     agent.kill()
     agent.start()
-    goes_on("second")
-    for name in names.values():  # not in Git: what reads the others in the end cannot read these
-        kind = "kustomizations.kustomize.toolkit.fluxcd.io"
-        assert write(control_plane, path_of("Kustomization", namespace, name) + "/status", '{"status":null}') == 200
-        kubectl("patch", "helmrelease", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"values":null}}')
-        kubectl("delete", f"{kind}/{name}", f"helmrelease/{name}", "-n", namespace, "--timeout=60s")
+    with limited(agent.pid) as memory:
+        goes_on("second")
+        for name in names.values():  # not in Git: what reads the others in the end cannot read these
+            kind = "kustomizations.kustomize.toolkit.fluxcd.io"
+            assert write(control_plane, path_of("Kustomization", namespace, name) + "/status", '{"status":null}') == 200
+            kubectl("patch", "helmrelease", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"values":null}}')
+            kubectl("delete", f"{kind}/{name}", f"helmrelease/{name}", "-n", namespace, "--timeout=60s")
+        memory.check()
     assert agent.stop() == 0
