@@ -130,17 +130,36 @@ class WantedObjects:
         """
         await self.first_commit()
         await self._commits_applied()
-        question, found = Question(asker, cluster, commits), dict[ObjectKey, Claimant]()
-        for key in keys:
-            if (hold := await self._first(key, question)) is not None:
-                found[key] = hold.claimant._replace(doubt="")  # it has the object already
-                self._ask_itself(hold)
+        question, asked = Question(asker, cluster, commits), dict[ObjectKey, list[Claimant]]()
+        found = await self._had(keys, question, asked)
         rest = [key for key in keys if key not in found]
         if rest:
-            found |= await self.to_come.wishes(rest, question)
+            wishes = await self.to_come.wishes(rest, question)
+            for key, claimant in wishes.items():
+                if not claimant.doubt:
+                    self._left(claimant.by_name, key)
+            found |= wishes
         found |= await self.to_come.unread([key for key in rest if key not in found], question)
+        # Who was on his way may have arrived while the others were asked.
+        found |= await self._had([key for key in rest if key not in found], question, asked)
         inside = [(key, await self.to_come.inside(key, question)) for key in rest if key not in found]
         return found | {key: claimant for key, claimant in inside if claimant is not None}
+
+    async def _had(
+        self, keys: Iterable[ObjectKey], question: Question, asked: dict[ObjectKey, list[Claimant]]
+    ) -> dict[ObjectKey, Claimant]:
+        """Of these objects, those that somebody has already and goes on wanting, and who. ``asked`` are the claimants
+        that have been asked, by object."""
+        found: dict[ObjectKey, Claimant] = {}
+        for key in keys:
+            claimants = self.claims.claimants(key, cluster=question.cluster, but=question.asker)
+            if claimants == asked.get(key, []):
+                continue
+            asked[key] = claimants
+            if (hold := await self._first(key, question)) is not None:
+                found[key] = hold.claimant._replace(doubt="")
+                self._ask_itself(hold)
+        return found
 
     async def first_commit(self) -> None:
         """Return when it has been read: until then nobody knows what Git wants, nor by which commits; not for ever, for
@@ -184,14 +203,14 @@ class WantedObjects:
     async def objects_taken(self, release: HelmRelease) -> bool:
         """Whether others have taken objects of what is deployed as ``release`` since that last applied them."""
         me = Claimant.of_release(release.key)
-        if self._left_to.get(me):
+        ref = ObservedStatus(release.manifest).last_ref
+        if self._left_to.get(me) and ref is not None:
             await self.first_commit()
             if self.index.is_leaving(release.key):
                 return False
-            ref = ObservedStatus(release.manifest).last_ref
             for key in sorted(self._left_to.get(me, ())):
                 live = await self.find(release.key, key)
-                if ref is not None and (live is None or not belongs_to(live, ref.name, ref.namespace)):
+                if live is None or not belongs_to(live, ref.name, ref.namespace):
                     self._taken_from.setdefault(me, set()).add(key)
                 self._left_to.get(me, set()).discard(key)
         return bool(self._taken_from.get(me))
@@ -200,12 +219,16 @@ class WantedObjects:
         """Somebody leaves an object to the release that is deployed with it: whether that is still so the object itself
         says. It may have been taken meanwhile, also when nobody remembers, or rolled back by hand."""
         owner = hold.claimant.by_name
-        if hold.owner is None or hold.key.kind == CRD or hold.key not in self.claims.keys(owner, "deployed"):
-            return
-        left = self._left_to.setdefault(owner, set())
-        if hold.key not in left:
-            left.add(hold.key)
+        if hold.owner is not None and hold.key in self.claims.keys(owner, "deployed") and self._left(owner, hold.key):
             self.wake(hold.owner)
+
+    def _left(self, owner: Claimant, key: ObjectKey) -> bool:
+        """Somebody leaves an object to a release; whether that is news. One that is on its way may find that what is
+        deployed is what it is to be, and then nothing applies the object again."""
+        left = self._left_to.setdefault(owner, set()) if owner.kind == "HelmRelease" and key.kind != CRD else {key}
+        is_news = key not in left
+        left.add(key)
+        return is_news
 
     def note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
         """``me`` is about to have these: releases that are deployed with some of them do not as they were."""
@@ -369,6 +392,8 @@ class WantedObjects:
             self.claims.set(claimant, "deployed", keys, cluster=self._cluster_of(key))
             if is_current(after):
                 self.claims.set(claimant, "underway", ())
+            if self._left_to.get(claimant):
+                self.wake(key)
         if before is None or _noted(before) != _noted(after):
             left = (leftover.key for leftover in leftovers_of(after))
             self.claims.set(claimant, "kept", left, cluster=self._cluster_of(key))
