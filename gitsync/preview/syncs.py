@@ -20,7 +20,8 @@ from gitsync.preview.unserved import refused_fields
 from gitsync.release.wanted.claims import kustomization_of
 from gitsync.release.wanted.comingsync import ComingSync, Inner
 from gitsync.release.wanted.reach import AccountReach
-from gitsync.release.wanted.wantedobjects import SyncClaims, WantedObjects
+from gitsync.release.wanted.syncclaims import SyncClaims
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sync.apply import Syncer
 from gitsync.sync.kustomization.coming import claimant_of
 from gitsync.sync.kustomization.finalize import nothing, why_left
@@ -54,7 +55,7 @@ class Part:
 
     def wanted(self, wanted: WantedObjects) -> SyncClaims:
         """What its pruning needs of this."""
-        return wanted.for_sync(self.syncer.owner.claimant, self.cluster)
+        return SyncClaims(wanted, self.syncer.owner.claimant, self.cluster)
 
     def shown(self, items: Iterable[ObjectPreview]) -> list[ObjectPreview]:
         """As this sync's, fit to be shown."""

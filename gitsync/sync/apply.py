@@ -32,7 +32,7 @@ from gitsync.errors import (
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired, DesiredObject, unread_errors
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.wanted.wantedobjects import SyncClaims
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.slices import in_slices
 from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository

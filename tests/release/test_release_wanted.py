@@ -19,6 +19,7 @@ from gitsync.release.wanted import tocome
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import ComingSync, Inner, no_syncs
 from gitsync.release.wanted.revisionobjects import RevisionObjects
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.valueschanges import data_digest
 from gitsync.release.wanted.wantedobjects import WantedObjects
 
@@ -98,7 +99,7 @@ async def test_a_definition_in_crds_is_in_nobody_s_way() -> None:
 
 async def test_a_sync_and_a_release_that_claim_an_object_at_once_do_not_both_get_it() -> None:
     world = World("a", a=[CRD], b=[])
-    sync = world.wanted.for_sync(Claimant("sync", "gitsync-system/fleet"))
+    sync = SyncClaims(world.wanted, Claimant("sync", "gitsync-system/fleet"))
     world.wanted.claims.set(Claimant("sync", "gitsync-system/fleet"), "let go", [CRD, MAP])
     taken, claimed = await asyncio.gather(
         sync.take(MAP), world.wanted.claim(world.release("b"), [MAP], []), return_exceptions=True
@@ -288,9 +289,9 @@ async def test_what_has_its_values_from_what_a_sync_has_just_written_may_want_an
     manifest["spec"]["valuesFrom"] = [{"kind": "ConfigMap", "name": "values"}]
     world.index.update(ObjectKey.of(manifest), manifest)
     key, root = ObjectKey("", "ConfigMap", "x", "values"), Claimant("sync", "gitsync-system/fleet")
-    world.wanted.for_sync(Claimant("sync", "x/far"), "secretRef x/far").about_to_write(key, "c2")
+    SyncClaims(world.wanted, Claimant("sync", "x/far"), "secretRef x/far").about_to_write(key, "c2")
     assert await world.wanted.others(root, [MAP], commits=["c2"]) == {}
-    world.wanted.for_sync(Claimant("sync", "x/kv")).about_to_write(key, "c2")
+    SyncClaims(world.wanted, Claimant("sync", "x/kv")).about_to_write(key, "c2")
     doubt = "ConfigMap/x/values is about to be changed by sync/x/kv"
     found = await world.wanted.others(root, [MAP], commits=["c2"])
     assert found == {MAP: Claimant("HelmRelease", "x/b", doubt=doubt)}

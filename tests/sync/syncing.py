@@ -18,6 +18,7 @@ from gitsync.errors import GitsyncError, NotFound
 from gitsync.manifests import Desired, ManifestReader
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
@@ -97,7 +98,7 @@ class Place:
         self.syncer = Syncer(
             self.cluster,
             index,
-            wanted.for_sync(self.owner.claimant),
+            SyncClaims(wanted, self.owner.claimant),
             SyncSpec(self.owner),
             self.store(),
             LiveReader(self.cluster, {}),

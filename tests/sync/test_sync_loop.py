@@ -18,6 +18,7 @@ from gitsync.live.wishes import known_wishes
 from gitsync.manifests import DesiredObject, parse_file
 from gitsync.manifests.desired import assemble
 from gitsync.manifests.select import Selection
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer
@@ -116,7 +117,7 @@ async def test_comparing_all_of_a_large_commit_with_the_cluster_does_not_hold_th
     store = SyncStore(cluster, namespace, "fleet")
     await store.save_inventory(Inventory(COMMIT.id).with_entries(entries))
     wishes = known_wishes(cluster)
-    wanted, repository = wishes.for_sync(OWNER.claimant), Artifacts().add("fleet", Head(OWNER.repository))
+    wanted, repository = SyncClaims(wishes, OWNER.claimant), Artifacts().add("fleet", Head(OWNER.repository))
     async with cluster.watch("", "PodTemplate", namespace=namespace) as watch:  # so that only comparing takes time
         reader = LiveReader(cluster, {("", "PodTemplate"): watch})
         syncer = Syncer(cluster, wishes.index, wanted, SyncSpec(OWNER), store, reader, repository, slots)
