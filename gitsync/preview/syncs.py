@@ -46,7 +46,7 @@ class Part:
 
     async def make_plan(self) -> None:
         """What it would do now. Writes nothing."""
-        self.plan = await self.syncer.plan(self.desired, full=True)
+        self.plan = await self.syncer.planner.plan(self.desired, full=True)
 
     @property
     def cluster(self) -> str:
@@ -193,7 +193,7 @@ class Syncs:
         except (ServiceAccountMissing, KubeConfigMissing) as error:
             self.left[kustomization.key] = error.message
             return []
-        syncer.spec = replace(syncer.spec, prune=True, waits=False)
+        syncer.planner.spec = replace(syncer.spec, prune=True, waits=False)
         decrypts = kustomization.spec.decryption is not None
         part = Part(kustomization.key.namespaced_name, syncer, wanted, decrypts=decrypts)
         await part.make_plan()

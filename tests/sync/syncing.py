@@ -25,6 +25,7 @@ from gitsync.runtime.interrupt import Interrupt
 from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.owner import Owner
+from gitsync.sync.planner import Planner
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage.configmaps import SyncStore
 from gitsync.sync.storage.history import JournalEntry
@@ -95,13 +96,9 @@ class Place:
 
     def _start(self, index: ReleaseIndex) -> None:
         wanted = WantedObjects(index, ObjectClaims(), renders_nothing, finds_nothing, lambda _: None)
+        claims, live = SyncClaims(wanted, self.owner.claimant), LiveReader(self.cluster, {})
         self.syncer = Syncer(
-            self.cluster,
-            index,
-            SyncClaims(wanted, self.owner.claimant),
-            SyncSpec(self.owner),
-            self.store(),
-            LiveReader(self.cluster, {}),
+            Planner(self.cluster, index, claims, SyncSpec(self.owner), self.store(), live),
             Artifacts().add(self.name, Head(self.owner.repository)),
             FairSlots(1, "objects"),
         )

@@ -34,6 +34,7 @@ from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
 from gitsync.sync.owner import Owner
+from gitsync.sync.planner import Planner
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage.configmaps import SyncStore
@@ -126,7 +127,8 @@ async def world(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> 
             owner, store = Owner(name, namespace, str(origin.path), "fleet"), SyncStore(cluster, namespace, name)
             wanted = SyncClaims(releases.wanted, owner.claimant)
             live = LiveReader(cluster, watches)
-            syncer = Syncer(cluster, releases.index, wanted, SyncSpec(owner), store, live, repository, slots)
+            planner = Planner(cluster, releases.index, wanted, SyncSpec(owner), store, live)
+            syncer = Syncer(planner, repository, slots)
             source = CommitSource(
                 mirror, Directories(ManifestReader(), Builder(Kustomizer())), name, fetched.charts.workers, "fleet"
             )
