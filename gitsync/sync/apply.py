@@ -72,8 +72,8 @@ class SyncResult:
 class Syncer:
     """Syncs commits of one source, one at a time; several of these may work side by side on one cluster.
 
-    The ``planner`` says what is to be done. The ``slots`` for concurrent applies are made once for a cluster: its
-    syncs share them. ``hopeless`` ends the wait for releases before its time; who gives it waits for sources as he likes.
+    The ``planner`` says what is to be done. The ``slots`` for concurrent applies are those of the cluster. ``hopeless``
+    ends the wait for releases before its time; who gives it waits for sources as he likes.
     """
 
     planner: Planner
