@@ -30,9 +30,11 @@ class ReleaseClaims:
         commit = self._commit or self._wanted.index.commit_of(release.key)
         me = Claimant.of_release(release.key)
         commits = set() if commit is None else {commit.id}
-        if release.metadata.deletion_timestamp:  # by hand, it may be: then those that move what it has are news, too
-            commits |= set(self._wanted.claims.commits.values())
-        return await self._wanted.others(me, keys, cluster=cluster_of(release), commits=commits)
+        # It may be deleted by hand: then those that move what it has are news, too.
+        present = self._wanted.claims.commits.values() if release.metadata.deletion_timestamp else ()
+        return await self._wanted.others(
+            me, keys, cluster=cluster_of(release), commits=commits, present=frozenset(present)
+        )
 
     async def others_ever(self, keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
         """The same for leftovers: those of a commit that may be long past, so whatever cannot be read or rendered now

@@ -50,19 +50,27 @@ _NOBODY = Claimant("sync", "")
 class Question(NamedTuple):
     """Who of others than ``asker`` wants objects of a cluster. ``commits`` are those that the asker is acting on: what
     one of them changed may want anything as long as nobody can tell what it wants (None: whoever cannot be told may).
+    ``present`` are those that others are at, for an asker that is removed by hand: one of them may move what it has.
+    What one of these changed, and cannot be told, may want what is in a namespace that is its own, or has something of
+    its; else one that is broken would keep what is removed anywhere.
     """
 
     asker: Claimant
     cluster: str = ""
     commits: Collection[str] | None = ()
+    present: Collection[str] = ()
 
     def concerns(self, commits: Commits) -> bool:
         """Whether what one of these changed may want anything."""
-        return self.commits is None or self.is_of(commits)
+        return self.commits is None or not commits.isdisjoint(self.commits)
+
+    def concerns_near(self, commits: Commits) -> bool:
+        """Whether what one of these changed may want what is near it."""
+        return not commits.isdisjoint(self.present)
 
     def is_of(self, commits: Commits) -> bool:
         """Whether it is one of these that takes the objects from the asker: then it says who is to have them."""
-        return not commits.isdisjoint(self.commits or ())
+        return not commits.isdisjoint({*(self.commits or ()), *self.present})
 
 
 class _Coming(NamedTuple):
@@ -110,8 +118,9 @@ class ToCome:
         rights = self._rights(syncs, releases)
         for sync in syncs:
             wanted = {key: sync.claimant._replace(doubt="") for key in keys if key in sync.keys}
-            if sync.claimant.doubt and await self._concerns(question, sync.commits, sync.kustomization):
+            if sync.claimant.doubt:
                 left = [key for key in keys if key not in found and key != sync.kustomization.key]
+                left = await self._doubted(left, question, sync.commits, sync.claimant, sync.kustomization)
                 wanted = dict.fromkeys(left, sync.claimant) | wanted
             found |= await self._reached(sync.kustomization, sync.commits, wanted, question, rights)
         for coming in releases:
@@ -119,10 +128,9 @@ class ToCome:
             left = [key for key in keys if key not in found and key != own]  # what it is itself is for who brings it
             if isinstance(coming.wanted, RevisionObjects):
                 wanted = {key: claimant for key in left if (claimant := coming.wanted.claimant(own, key))}
-            elif await self._concerns(question, coming.commits, coming.release):
-                wanted = dict.fromkeys(left, coming.claimant._replace(doubt=coming.wanted.message))
             else:
-                continue
+                left = await self._doubted(left, question, coming.commits, coming.claimant, coming.release)
+                wanted = dict.fromkeys(left, coming.claimant._replace(doubt=coming.wanted.message))
             found |= await self._reached(coming.release, coming.commits, wanted, question, rights)
         return found
 
@@ -136,6 +144,22 @@ class ToCome:
         ]
         return RightsToCome(self.reach, bringers)
 
+    async def _doubted(
+        self, keys: list[ObjectKey], question: Question, commits: Commits, claimant: Claimant, item: Worked
+    ) -> list[ObjectKey]:
+        """Of these objects, those that who cannot be built or rendered may want."""
+        if await self._concerns(question, commits, item):
+            return keys
+        return self._near(keys, claimant, item) if question.concerns_near(commits) else []
+
+    def _near(self, keys: Iterable[ObjectKey], claimant: Claimant, item: Worked | None) -> list[ObjectKey]:
+        """Of these objects, those that are in a namespace where somebody is, or has something."""
+        owner = claimant.by_name
+        near = {owner.name.partition("/")[0], *(key.namespace for key in self.claims.held_by(owner).get("", ()))}
+        if item is not None:
+            near.add(item.spec.target_namespace or item.metadata.namespace)
+        return [key for key in keys if key.namespace in near]
+
     async def _concerns(self, question: Question, commits: Commits, item: Worked) -> bool:
         """Whether who cannot be built or rendered may want anything: one of these commits changed him, or what he is
         made of."""
@@ -143,7 +167,7 @@ class ToCome:
             return True
         asked = frozenset(question.commits or ())
         made_of = (item.source, *item.value_sources())
-        return any([question.is_of(await self._stamp_of(key, asked)) for key in made_of])
+        return any([not asked.isdisjoint(await self._stamp_of(key, asked)) for key in made_of])
 
     async def _stamp_of(self, key: ObjectKey, asked: Commits) -> Commits:
         """The commit that last changed an object, at most a moment ago for questions about the same commits: many that
@@ -158,14 +182,18 @@ class ToCome:
     async def unread(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
         """What a commit that took objects from the asker may want for a sync: it cannot be read in whole."""
         found: dict[ObjectKey, Claimant] = {}
-        unread = [
-            sync._replace(doubt=why)
-            for sync, (commit, why) in self.claims.unread.items()
-            if question.concerns(frozenset({commit})) and sync != question.asker and not question.cluster
-        ]
+        unread: list[tuple[Claimant, Collection[ObjectKey]]] = []
+        for sync, (commit, why) in self.claims.unread.items():
+            if sync == question.asker or question.cluster:
+                continue
+            if question.concerns(frozenset({commit})):
+                unread.append((sync._replace(doubt=why), keys))
+            elif question.concerns_near(frozenset({commit})):
+                near = self._near(keys, sync, self.reach.kustomization(sync.name))
+                unread.append((sync._replace(doubt=why), near))
         rights = self._rights(*await self._coming(question)) if unread and keys else None
-        for sync in unread:
-            for key in keys:
+        for sync, may_be in unread:
+            for key in may_be:
                 if key not in found and await self.is_reached(sync, key, question, rights):
                     found[key] = sync
         return found

@@ -97,18 +97,24 @@ class WantedObjects:
                 self.wake(key)
 
     async def others(
-        self, asker: Claimant, keys: Collection[ObjectKey], *, cluster: str = "", commits: Collection[str] | None = ()
+        self,
+        asker: Claimant,
+        keys: Collection[ObjectKey],
+        *,
+        cluster: str = "",
+        commits: Collection[str] | None = (),
+        present: Collection[str] = (),
     ) -> dict[ObjectKey, Claimant]:
         """Of these objects, those that somebody else wants than ``asker``, and who. ``commits`` are those that the
         asker is acting on: a release that one of them changed may want anything while it cannot be rendered (None:
-        any release may).
+        any release may). ``present``: see Question.
 
         Waits for the first commit since the start, and for a sync that is applying HelmReleases at this moment. Raises:
         RetryableError when that does not end.
         """
         await self.first_commit()
         await self._commits_applied()
-        question, asked = Question(asker, cluster, commits), dict[ObjectKey, list[Claimant]]()
+        question, asked = Question(asker, cluster, commits, present), dict[ObjectKey, list[Claimant]]()
         found = await self._had(keys, question, asked)
         rest = [key for key in keys if key not in found]
         if rest:
