@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -44,6 +43,27 @@ def test_a_release_that_is_removed_by_hand_goes_whoever_cannot_be_built_elsewher
     there = Cluster(kubectl, namespace).maps().keys()
     assert there == ({"own"} if where == "elsewhere" else {"own", "theirs"})
     assert bool(agent.said("object kept")) == (where == "beside it")
+
+
+@pytest.mark.parametrize("where", ["elsewhere", "beside it"])
+def test_a_kustomization_that_is_removed_by_hand_goes_whoever_cannot_be_built_elsewhere(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str, strange: str, where: str
+) -> None:
+    place = strange if where == "elsewhere" else namespace
+    files = {"clusters/own.yaml": config_map(namespace, "own"), "k/k.yaml": config_map(namespace, "theirs")}
+    fleet.commit({**files, **broken(place)}, "kb is broken")
+    agent = new_agent(fleet, "--path=clusters").start()
+    agent.wait_for("kustomization cannot be built", kustomization=f"{place}/kb")
+    kubectl("apply", "-f", "-", stdin=kustomization(namespace, "k", "./k"))
+    agent.wait_for("object created", object=f"ConfigMap/{namespace}/theirs")
+    kubectl("delete", "kustomization", "k", "-n", namespace, "--wait=false")
+    if where == "elsewhere":
+        kubectl("wait", "--for=delete", "kustomization/k", "-n", namespace, "--timeout=60s")
+        assert Cluster(kubectl, namespace).maps().keys() == {"own"}
+        return
+    agent.wait_for("object kept", object=f"ConfigMap/{namespace}/theirs")
+    fleet.commit({"clusters/kb.yaml": None}, "without kb")
+    kubectl("wait", "--for=delete", "configmap/theirs", "-n", namespace, "--timeout=60s")
 
 
 def test_what_one_commit_drops_and_may_have_given_to_who_cannot_be_built_goes_when_he_does(

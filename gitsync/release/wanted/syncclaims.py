@@ -111,16 +111,18 @@ class SyncClaims:
         mine = await self._wanted.to_come.of_sync(self._sync, self.cluster)
         return any(key in sync.keys or sync.claimant.doubt for sync in mine)
 
-    def others(self, commits: Collection[str]) -> WantedBy:
-        """Says who wants some of the sync's objects."""
-        return partial(self._wanted.others, self._sync, cluster=self.cluster, commits=commits)
+    def others(self, commits: Collection[str], present: Collection[str] = ()) -> WantedBy:
+        """Says who wants some of the sync's objects. ``present``: see Question."""
+        return partial(self._wanted.others, self._sync, cluster=self.cluster, commits=commits, present=present)
 
-    async def undecided(self, release: ObjectKey, commits: Collection[str]) -> Claimant | None:
+    async def undecided(
+        self, release: ObjectKey, commits: Collection[str], present: Collection[str]
+    ) -> Claimant | None:
         """Another release that may want objects of this one; None when it is known of every other what it wants."""
         me = Claimant.of_release(release)
         found: dict[ObjectKey, Claimant] = {}
         for cluster, keys in self.claims.held_by(me).items():
-            found |= await self._wanted.others(me, keys, cluster=cluster, commits=commits)
+            found |= await self._wanted.others(me, keys, cluster=cluster, commits=commits, present=present)
         if (item := self._wanted.index.get(release)) is not None:
             left = [leftover.key for leftover in leftovers_of(item.manifest)]
             found |= await ReleaseClaims(self._wanted, item).others_ever(left)

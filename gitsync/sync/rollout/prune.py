@@ -166,7 +166,10 @@ class Pruner:
         if self._spec.may_return and await self._wanted.own_again(entry.key):
             return Pruned("kept", "a newer commit brings it again")
         is_release = self._spec.is_release(entry.key)
-        if is_release and (other := await self._wanted.undecided(entry.key, self._dropped(entry))) is not None:
+        if (
+            is_release
+            and (other := await self._wanted.undecided(entry.key, entry.dropped, self._present())) is not None
+        ):
             return Pruned("handed over", to=other, left=True)
         deletion, why = await self._delete(entry, commit if needed_by is None else None)
         other = deletion.handed_over.get(entry.key)
@@ -214,7 +217,7 @@ class Pruner:
                 why = why_not_pruned(live)
             return not why
 
-        wanted_by, deletion = self._wanted.others(self._dropped(entry)), Deletion()
+        wanted_by, deletion = self._wanted.others(entry.dropped, self._present()), Deletion()
         removes = commit is not None and self._spec.works_on(entry.key)
         if removes:
             self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
@@ -236,10 +239,9 @@ class Pruner:
                 self._index.set_remover(entry.key, None)
         return deletion, why
 
-    def _dropped(self, entry: Entry) -> frozenset[str]:
-        """The commits that may have taken an object from this sync."""
-        removed = self._wanted.claims.commits.values() if self._spec.is_removed else ()
-        return frozenset(entry.dropped).union(removed)
+    def _present(self) -> frozenset[str]:
+        """The commits that may have taken the objects of this sync, which is removed by hand; see Question."""
+        return frozenset(self._wanted.claims.commits.values()) if self._spec.is_removed else frozenset()
 
     async def _reason_to_keep(self, entry: Entry, going: Collection[ObjectKey]) -> str:
         """Why a Namespace stays with this sync; not of one that somebody else wants, who is to have it."""
@@ -248,7 +250,7 @@ class Pruner:
             return ""
         if is_system_namespace(key):
             return SYSTEM_NAMESPACE
-        if await self._wanted.others(self._dropped(entry))([key]):
+        if await self._wanted.others(entry.dropped, self._present())([key]):
             return ""  # who wants it says more
         foreign = [item for item in await self._foreign_in(key.name) if item not in going]
         if foreign:  # of what was listed first some may have gone with a release meanwhile
