@@ -80,13 +80,13 @@ class Going:
         return asyncio.get_running_loop().call_at(self._at, listener, event).cancel
 
 
-@pytest.mark.parametrize("timeout", [0.1, 30.0], ids=["as the time is up", "as it would be reported"])
+@pytest.mark.parametrize("seconds", [0.1, 30.0], ids=["as the time is up", "as it would be reported"])
 async def test_what_goes_at_the_very_moment_at_which_the_wait_for_it_ends_is_gone(
-    timeout: float, monkeypatch: pytest.MonkeyPatch
+    seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delete, "SILENCE", 0.1)
     manifest: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}}
     loop = asyncio.get_running_loop()
     cluster = Going(manifest, at=loop.time() + 0.2)
     loop.call_later(0.05, time.sleep, 0.3)  # so that both are due at once, the end of the time first
-    await wait_deleted(cast(Cluster, cluster), [ObjectKey.of(manifest)], timeout)
+    await wait_deleted(cast(Cluster, cluster), [ObjectKey.of(manifest)], seconds)
