@@ -103,9 +103,7 @@ def _gitsync(
     os.chdir(directory)
     sys.argv = ["gitsync", *arguments]
     from gitsync.cli import main
-    from tests.preloaded import load_helm  # here only: elsewhere it would take Helm away
 
-    load_helm()
     code = main(arguments)
     atexit._run_exitfuncs()  # which multiprocessing leaves out
     sys.exit(code)

@@ -1,12 +1,30 @@
 """What an agent or a command needs of gitsync, imported to be forked (``forked``); but for Helm, which each process
-loads itself: Go's runtime begins threads, and these are not forked.
+loads itself when it first has a use for it: Go's runtime begins threads, and these are not forked.
 """
 
 import sys
+import threading
 from importlib import import_module
 from types import ModuleType
+from typing import Any
+
+_lock = threading.Lock()
+
+
+def _wanted(name: str) -> Any:
+    """What somebody asks of Helm for the first time; nobody does while modules are imported."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    with _lock:
+        if "__getattr__" in vars(_helm):
+            del sys.modules["helm_python"]
+            vars(_helm).update(vars(import_module("helm_python")))
+            del vars(_helm)["__getattr__"]  # last: until then whoever misses something waits here
+    return getattr(_helm, name)
+
 
 _helm = ModuleType("helm_python")
+vars(_helm)["__getattr__"] = _wanted
 sys.modules["helm_python"] = _helm
 for name in (
     "aiohttp.web",
@@ -21,9 +39,3 @@ for name in (
     "gitsync.cli.repository.plan",
 ):
     import_module(name)
-
-
-def load_helm() -> None:
-    """What all modules know as helm_python becomes it. For a process that has been forked."""
-    del sys.modules["helm_python"]
-    vars(_helm).update(vars(import_module("helm_python")))

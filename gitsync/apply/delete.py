@@ -346,6 +346,8 @@ async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: flo
                     left.pop(key, None)
             await _until_none(left, changed, min(IN_USE_TIME, timeout / 2))
     except TimeoutError:
+        if not left:  # the last one went at that moment
+            return
         raise NotReadyInTime(
             f"still being deleted after {timeout:g}s: {_why_left(left)}",
             hint="a finalizer holds it back: see metadata.finalizers",
@@ -365,7 +367,7 @@ async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event, p
             _say_later(left)
             return
         silent = SILENCE if reported != _why_left(left) else math.inf
-        if await _changes(changed, min(silent, patient)):
+        if await _changes(changed, min(silent, patient)) or not left:  # the last one may go as the time is up
             continue
         if silent < math.inf:
             why = _why_left(left)

@@ -52,7 +52,8 @@ class Lacking:
         if not first or not all(self._says_it_waits(index.manifest(key)) for key in asked):
             return False
         whys = await asyncio.gather(*(self._why(index, key) for key in asked))
-        if not all(whys):
+        # Asking takes seconds: meanwhile one of them may have been tried again, and is at work.
+        if not all(whys) or not all(self._says_it_waits(index.manifest(key)) for key in asked):
             return False
         outcomes = Outcomes(index)
         others = [key for key in keys if key not in first]
