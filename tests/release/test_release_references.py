@@ -193,7 +193,7 @@ async def test_places_that_make_long_lists_are_refused(cluster: Cluster, namespa
 async def test_values_of_one_namespace_leave_room_for_others(
     cluster: Cluster, namespace: str, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gitsync.release.storage.recordmemory.PATIENCE", 0.2)
+    monkeypatch.setattr("gitsync.runtime.memory.PATIENCE", 0.2)
     references = References(cluster, Woken(), workers)
     await apply(cluster, namespace, "base", **{"values.yaml": "a: [" + ",".join(["{a: 0}"] * 40_000) + "]"})
     held = []

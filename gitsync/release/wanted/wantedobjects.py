@@ -130,7 +130,7 @@ class WantedObjects:
         """
         await self.first_commit()
         await self._commits_applied()
-        question, found = Question(asker, cluster, commits), dict[ObjectKey, Claimant]()
+        question, found = Question(asker, cluster, commits, tuple(keys)), dict[ObjectKey, Claimant]()
         for key in keys:
             if (hold := await self._first(key, question)) is not None:
                 found[key] = hold.claimant._replace(doubt="")  # it has the object already
