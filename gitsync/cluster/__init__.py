@@ -10,6 +10,7 @@ from gitsync.cluster.remote import KubeconfigText, Remote, TokenAccess
 from gitsync.cluster.secretconfig import CONFINED, KubeconfigAllowance
 from gitsync.cluster.shared import Informer
 from gitsync.cluster.timings import Timings
+from gitsync.cluster.turns import work_for
 from gitsync.cluster.watchcache import WatchEvent
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "TokenAccess",
     "WatchEvent",
     "retry_on_conflict",
+    "work_for",
 ]

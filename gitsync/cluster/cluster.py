@@ -18,6 +18,7 @@ from gitsync.cluster.discovery import Discovery, Served
 from gitsync.cluster.listing import Keep
 from gitsync.cluster.remote import KubeconfigText, Remote, TokenAccess
 from gitsync.cluster.secretconfig import KubeconfigAllowance, SecretKubeconfig
+from gitsync.cluster.shape import as_version
 from gitsync.cluster.shared import Informer, Watches
 from gitsync.cluster.status import Subject
 from gitsync.cluster.stream import Wanted
@@ -175,8 +176,9 @@ class Cluster(Client):
             return await self._origin.served()
         async with self._asking:
             if self._server_version is None:
-                answer = await self._transport.send(Request("GET", "/version", Subject("discover", "/version")))
-                self._server_version = str(answer.body["gitVersion"])
+                request = Request("GET", "/version", Subject("discover", "/version"))
+                answer = await self._transport.send(request)
+                self._server_version = as_version(answer.body, request.subject)
         return await self._discovery.served(self._server_version)
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from gitsync.api.identity import Manifest
 from gitsync.budget import Loan, Spent
 from gitsync.cluster.discovery import Resource
-from gitsync.cluster.shape import as_element, not_understood
+from gitsync.cluster.shape import as_element, as_list_meta, not_understood
 from gitsync.cluster.status import Subject
 from gitsync.cluster.transport import JSON, TOO_LARGE, Request, Transport
 from gitsync.errors import ApiError, Gone
@@ -113,10 +113,9 @@ async def _read_pages(
                 loan.take(_PAGE_LEFT + sum(map(object_weight, found[-len(items) :] if items else ())))
             except Spent as spent:
                 raise _too_long(selection, f"what is known of its API server would take {spent}") from None
-        metadata = body.get("metadata") or {}
-        token = metadata.get("continue") or ""
+        token, version = as_list_meta(body.get("metadata"), request.subject)
         if not token:
-            return found, metadata.get("resourceVersion") or ""
+            return found, version
 
 
 def _too_long(selection: Selection, why: str) -> ApiError:

@@ -45,6 +45,32 @@ class _Object(BaseModel):
     metadata: _ObjectMeta
 
 
+class _ListMeta(BaseModel):
+    resourceVersion: str | None = None
+    continue_: Annotated[str | None, Field(alias="continue")] = None
+
+
+class _Version(BaseModel):
+    gitVersion: str
+
+
+def as_list_meta(answer: Any, subject: Subject) -> tuple[str, str]:
+    """Where a list goes on, and its version; "" for what it does not say. Raises: ClusterUnavailable."""
+    try:
+        found = _ListMeta.model_validate(answer or {})
+    except ValidationError as error:
+        raise not_understood(subject, f"it is no list (metadata: {first_fault(error)})") from None
+    return found.continue_ or "", found.resourceVersion or ""
+
+
+def as_version(answer: Any, subject: Subject) -> str:
+    """The version of an API server. Raises: ClusterUnavailable."""
+    try:
+        return _Version.model_validate(answer).gitVersion
+    except ValidationError as error:
+        raise not_understood(subject, f"it is no version ({first_fault(error)})") from None
+
+
 def as_object(answer: Any, subject: Subject) -> Manifest:
     """An answer that is an object; one that lacks a uid or a version has "" for that. Raises: ClusterUnavailable, which
     says where it is none and quotes nothing."""

@@ -26,6 +26,7 @@ from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.status import Subject, error_of, warnings_of
 from gitsync.cluster.timings import Timings
+from gitsync.cluster.turns import Turns
 from gitsync.depth import shallow
 from gitsync.errors import (
     ApiError,
@@ -116,7 +117,7 @@ class Transport:
         self._connection = connection
         self._timings = timings
         self._user = ""
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._slots = Turns(IN_FLIGHT)
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timings.connect)
         self._wait = tenacity.wait_random_exponential(multiplier=timings.backoff * 2, max=timings.backoff_max)
         self.requests: Counter[str] = Counter()

@@ -15,8 +15,8 @@ from gitsync.release.desired import DesiredRelease
 from gitsync.release.masking import without_secrets
 from gitsync.release.postrender.postrender import post_rendered
 from gitsync.release.revision import CountedAction, RevisionContent, context_of
-from gitsync.release.storage.recordmemory import Held, Memory
 from gitsync.release.values.reuse import with_preserved_values
+from gitsync.runtime.memory import Held, Memory
 from gitsync.weight import object_weight
 
 if TYPE_CHECKING:

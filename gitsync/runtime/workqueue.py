@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
+from gitsync.cluster import work_for
 from gitsync.defects import tell_defect
 from gitsync.metering import METER
 from gitsync.runtime.interrupt import Interrupt
@@ -94,6 +95,7 @@ class WorkQueue(Generic[K]):
 
     async def _pass(self, key: K, interrupt: Interrupt) -> None:
         delay, result = None, "error"
+        work_for(getattr(key, "namespace", ""))
         self._meter.began(key)
         try:
             delay = await self._work(key, interrupt)

@@ -475,3 +475,21 @@ async def test_what_is_no_object_is_said_and_not_tripped_over(api: FaultyApi, cl
         api.on("GET", CONFIGMAPS, answer(body))
         with pytest.raises(ClusterUnavailable):
             await cluster.list("", "ConfigMap", namespace="default")
+
+
+@pytest.mark.parametrize("metadata", [1, ["x"], "x", {"continue": 1}, {"resourceVersion": {}}], ids=str)
+async def test_a_list_that_says_odd_things_of_itself_is_not_understood(
+    api: FaultyApi, cluster: Cluster, metadata: Any
+) -> None:
+    api.on("GET", CONFIGMAPS, answer({"kind": "ConfigMapList", "items": [], "metadata": metadata}))
+    with pytest.raises(ClusterUnavailable, match="is not understood: it is no list"):
+        await cluster.list("", "ConfigMap", namespace="default")
+
+
+@pytest.mark.parametrize("version", [{}, [], 1, {"gitVersion": 1}, {"gitVersion": None}], ids=str)
+async def test_a_server_that_does_not_say_its_version_is_not_understood(
+    api: FaultyApi, cluster: Cluster, version: Any
+) -> None:
+    api.on("GET", "/version", answer(version))
+    with pytest.raises(ClusterUnavailable, match="is not understood: it is no version"):
+        await cluster.served()

@@ -14,6 +14,7 @@ from gitsync.release.storage import recordmemory
 from gitsync.release.values import references
 from gitsync.runtime import cache
 from gitsync.sops import program
+from gitsync.sources.watch import referred
 from gitsync.web.receivers import gate
 from tests.docs.markdown import ROOT
 from tests.e2e.limits import memory_limit
@@ -42,7 +43,10 @@ def test_the_bounds_of_memory_are_less_together_than_the_container_has() -> None
 def test_the_figures_are_those_of_the_code() -> None:
     table = rows()
     assert table["what is read"][0] == mib(budget.INPUT)
-    parts = (treememory.TOGETHER, recordmemory.TOGETHER, references.TOGETHER, render.TOGETHER, bounds.FOREIGN_TOGETHER)
+    parts = (
+        *(treememory.TOGETHER, recordmemory.TOGETHER, references.TOGETHER, referred.TOGETHER),
+        *(render.TOGETHER, bounds.FOREIGN_TOGETHER),
+    )
     assert re.findall(r"\d+", table["what is read"][1]) == [str(mib(part)) for part in parts]
     assert table["what is remembered to save work"][0] == mib(cache.REMEMBERED)
     caches = (renderings._CACHED, build.REMEMBERED_OUTPUT, build.REMEMBERED_OBJECTS, build.REMEMBERED_BYTES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -193,7 +195,7 @@ async def test_places_that_make_long_lists_are_refused(cluster: Cluster, namespa
 async def test_values_of_one_namespace_leave_room_for_others(
     cluster: Cluster, namespace: str, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gitsync.release.storage.recordmemory.PATIENCE", 0.2)
+    monkeypatch.setattr("gitsync.runtime.memory.PATIENCE", 0.2)
     references = References(cluster, Woken(), workers)
     await apply(cluster, namespace, "base", **{"values.yaml": "a: [" + ",".join(["{a: 0}"] * 40_000) + "]"})
     held = []
@@ -207,6 +209,57 @@ async def test_values_of_one_namespace_leave_room_for_others(
     assert 1 < len(held) < 20
     held.clear()
     assert len((await references.values(release(namespace, "last", BASE)))["a"]) == 40_000
+    await references.close()
+
+
+async def test_large_ones_are_in_memory_within_a_bound_however_many_read_them_at_once(
+    cluster: Cluster, namespace: str, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each release refers to 4 MiB, and 24 of them begin in the same moment."""
+    monkeypatch.setattr("gitsync.runtime.memory.PATIENCE", 60.0)
+    references = References(cluster, Woken(), workers)
+    text = "# " + "x" * (1000 << 10) + "\na: 1"
+    names = [f"part-{number}" for number in range(4)]
+    for name in names:
+        await apply(cluster, namespace, name, **{"values.yaml": text})
+    releases = [
+        release(namespace, f"r{number}", *({"kind": "ConfigMap", "name": name} for name in names))
+        for number in range(24)
+    ]
+    await references.values(releases[0])
+    gc.collect()
+    tracemalloc.start()
+    found = await asyncio.gather(*map(references.values, releases))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [{"a": 1}] * 24
+    assert peak < 90 << 20, f"{peak >> 20} MiB"
+    await references.close()
+
+
+async def test_who_refers_to_too_much_is_told_before_any_of_it_is_read(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gitsync.sources.watch.referred.MOST", 150 << 10)
+    references = References(cluster, Woken())
+    for name in ("base", "more", "most"):
+        await apply(cluster, namespace, name, **{"values.yaml": LARGE})
+    before = cluster.requests["get"]
+    named = [{"kind": "ConfigMap", "name": name} for name in ("base", "more", "most")]
+    with pytest.raises(RetryableError, match="the ConfigMaps and Secrets that it refers to have more than"):
+        await references.values(release(namespace, "one", *named))
+    assert cluster.requests["get"] == before
+    await references.close()
+
+
+async def test_for_its_cluster_no_values_are_read(cluster: Cluster, namespace: str) -> None:
+    references = References(cluster, Woken())
+    await apply(cluster, namespace, "base", **{"values.yaml": f"{LARGE}a: 1"})
+    one = release(namespace, "one", BASE)
+    assert await references.values(one) == {"a": 1}
+    before = cluster.requests.copy()
+    assert await references.remote(one) is None
+    assert cluster.requests == before
     await references.close()
 
 

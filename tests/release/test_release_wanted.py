@@ -18,10 +18,12 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted import tocome
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import ComingSync, Inner, no_syncs
+from gitsync.release.wanted.reach import Anywhere, Worked
 from gitsync.release.wanted.revisionobjects import RevisionObjects
 from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.valueschanges import data_digest
 from gitsync.release.wanted.wantedobjects import WantedObjects
+from gitsync.runtime.progress import reporting, telling
 
 CRD = ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "dolls.example")
 SOURCE = {"kind": "HelmRepository", "name": "r"}
@@ -196,6 +198,49 @@ async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(mon
     assert len(asked) == 100
     doubt = "release x/slow-7 has not been rendered within 0.2s"
     assert found == {MAP: Claimant("HelmRelease", "x/slow-7", doubt=doubt)}
+
+
+class _Accounts(Anywhere):
+    """All are worked on as accounts that may write what is in their own namespace."""
+
+    def account(self, item: Worked) -> str:
+        return "default"
+
+    async def covers(self, item: Worked, key: ObjectKey) -> bool:
+        return key.namespace == item.metadata.namespace
+
+
+@pytest.mark.parametrize("namespace", ["honest", "x"])
+async def test_a_stranger_who_could_have_nothing_of_it_is_hardly_waited_for(
+    monkeypatch: pytest.MonkeyPatch, namespace: str
+) -> None:
+    """Nor is he told of again and again, one of many after the other."""
+    monkeypatch.setattr(tocome, "OUT_OF_REACH_TIMEOUT", 0.1)
+    monkeypatch.setattr(tocome, "RENDER_TIMEOUT", 4.0)
+    world, told = World(""), list[str]()
+    for number in range(40):
+        manifest = helm_release(f"slow-{number}", [])
+        manifest["status"] = {}
+        world.index.update(ObjectKey.of(manifest), manifest)
+    world.wanted.to_come.reach = _Accounts()
+
+    async def never(release: HelmRelease) -> RevisionObjects:
+        async with telling(lambda: f"an answer of {release.key}"):
+            await asyncio.Event().wait()
+        return RevisionObjects()
+
+    async def tell(reason: str) -> bool:
+        told.append(reason)
+        return True
+
+    world.wanted.to_come.objects_of = never
+    key, began = ObjectKey("", "ConfigMap", namespace, "a"), asyncio.get_running_loop().time()
+    with reporting(tell):
+        assert await world.wanted.others(Claimant("sync", "honest/apps"), [key]) == {}
+    took = asyncio.get_running_loop().time() - began
+    assert (took < 2.0) == (namespace == "honest"), took
+    assert len(told) <= 5, told[:10]
+    assert all("slow-" in reason and reason.endswith("will have") for reason in told), told
 
 
 @pytest.mark.parametrize("behind", ["its source", "its values"])

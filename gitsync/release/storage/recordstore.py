@@ -31,7 +31,8 @@ from gitsync.release.storage.record import (
     summarise,
     unpack,
 )
-from gitsync.release.storage.recordmemory import PATIENCE, RecordMemory
+from gitsync.release.storage.recordmemory import RecordMemory
+from gitsync.runtime.memory import PATIENCE
 from gitsync.runtime.together import finish_all
 from gitsync.weight import json_weight
 

@@ -12,11 +12,11 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.charts import Part, composed, not_shown, secrets_of
 from gitsync.errors import ValuesError
-from gitsync.release.storage.recordmemory import Held, Memory
 from gitsync.release.values.compose import Texts, parts_of, shown_by, texts_of
 from gitsync.release.values.kubeconfig import remote_data, remote_of
 from gitsync.runtime.cache import Cache
 from gitsync.runtime.fairslots import FairSlots
+from gitsync.runtime.memory import Held, Memory
 from gitsync.sources.watch.referred import Referred, ReferredData
 from gitsync.weight import json_weight, object_weight
 
@@ -72,7 +72,9 @@ class References:
             if release.kubeconfig_source is None:
                 await self.forget(release.key)
             return release.spec.values or {}
-        texts = texts_of(release, (await self._find(release)).get)
+        # What is large takes memory as long as this has it.
+        found = await self._find(release, release.value_sources())
+        texts = texts_of(release, found.get)
         of, made = _identity(release, texts), self._made.get(str(release.key))
         if made is None or made.of != of:
             made = await self._make(release, texts, of)
@@ -111,16 +113,17 @@ class References:
 
         Raises: KubeConfigMissing, KubeConfigRefused; Forbidden and ClusterUnavailable when a watch does not begin.
         """
-        return remote_of(release, (await self._find(release)).get)
+        source = release.kubeconfig_source
+        return remote_of(release, (await self._find(release, (source,) if source is not None else ())).get)
 
-    async def _find(self, release: HelmRelease) -> Referred:
+    async def _find(self, release: HelmRelease, wanted: tuple[ObjectKey, ...]) -> Referred:
         source = release.kubeconfig_source
         named = (*release.value_sources(), *((source,) if source is not None else ()))
 
         def counts(found: Referred) -> object:
             return texts_of(release, found.get), remote_data(release, found.get)
 
-        return await self._referred.of(release.key, named, counts)
+        return await self._referred.of(release.key, named, counts, wanted)
 
     def secrets(self, key: ObjectKey) -> frozenset[str]:
         """What of a release's values, as they were last read, is out of Secrets."""

@@ -6,7 +6,7 @@ Syncs say themselves what they will want; releases, and those in their charts, a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,9 +17,9 @@ from cachetools import LRUCache, TTLCache
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, RBAC_GROUP
 from gitsync.apply.claimant import Claimant
-from gitsync.errors import FieldErrors, GitsyncError
+from gitsync.errors import FieldErrors, GitsyncError, RetryableError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
@@ -28,7 +28,9 @@ from gitsync.release.wanted.comingsync import ComingSync, Commits, Inner, Syncs,
 from gitsync.release.wanted.reach import Anywhere, Bringer, Reach, RightsToCome, Worked
 from gitsync.release.wanted.revisionobjects import RevisionObjects
 from gitsync.release.wanted.valueschanges import ValuesChanges
+from gitsync.runtime.progress import reporting, telling
 from gitsync.runtime.together import in_time
+from gitsync.text import listed
 
 ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
 #: Reads an object in the cluster of a release: its HelmRelease's key comes first, then the object's.
@@ -39,6 +41,8 @@ _MOST_GIVEN = 10_000
 _MOMENT = 1.0
 #: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
 RENDER_TIMEOUT = 60.0
+#: The same for one whose account could not have what is asked about.
+OUT_OF_REACH_TIMEOUT = 2.0
 
 
 #: Stands for no HelmRelease that is there, and so for what is in the agent's own cluster.
@@ -53,12 +57,14 @@ class Question(NamedTuple):
     ``present`` are those that others are at, for an asker that is removed by hand: one of them may move what it has.
     What one of these changed, and cannot be told, may want what is in a namespace that is its own, or has something of
     its; else one that is broken would keep what is removed anywhere.
+    ``keys`` are the objects, where they are known.
     """
 
     asker: Claimant
     cluster: str = ""
     commits: Collection[str] | None = ()
     present: Collection[str] = ()
+    keys: Collection[ObjectKey] = ()
 
     def concerns(self, commits: Commits) -> bool:
         """Whether what one of these changed may want anything."""
@@ -390,7 +396,7 @@ class ToCome:
         for _ in range(MAX_NESTING):
             # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
             # from ever deleting anything.
-            answers = await asyncio.gather(*map(self.rendered, others), return_exceptions=True)
+            answers = await self._all_rendered(others, commits, question)
             inner: list[HelmRelease] = []
             for other, wanted in zip(others, answers, strict=True):
                 if not isinstance(wanted, RevisionObjects | GitsyncError):
@@ -406,6 +412,47 @@ class ToCome:
                     commits |= dict.fromkeys((item.key for item in new), of)
             others = inner
         return found, inside
+
+    async def _all_rendered(
+        self, releases: Collection[HelmRelease], commits: Mapping[ObjectKey, Commits], question: Question
+    ) -> list[RevisionObjects | BaseException]:
+        """What each will have, or why that cannot be told. Who waits hears one reason, not that of each in turns."""
+        left = {release.key for release in releases}
+
+        async def one(release: HelmRelease) -> RevisionObjects:
+            try:
+                return await self._rendered_for(release, commits[release.key], question)
+            finally:
+                left.discard(release.key)
+
+        async with telling(lambda: f"what {listed(left)} will have" if left else ""):
+            with reporting(_to_nobody):
+                work = asyncio.gather(*map(one, releases), return_exceptions=True)
+            return await work
+
+    async def _rendered_for(self, release: HelmRelease, commits: Commits, question: Question) -> RevisionObjects:
+        """``rendered``, and hardly waited for where it is out of reach what is asked about."""
+        work = asyncio.ensure_future(self.rendered(release))
+        try:
+            done, _ = await asyncio.wait({work}, timeout=OUT_OF_REACH_TIMEOUT)
+            if not done and not await self._may_have(release, commits, question):
+                name = release.key.namespaced_name
+                raise RetryableError(f"release {name} has not been rendered, and its account may write none of it")
+            return await work
+        finally:
+            work.cancel()
+
+    async def _may_have(self, release: HelmRelease, commits: Commits, question: Question) -> bool:
+        """Whether a release, or one that it brings, could have some of what is asked about."""
+        if question.cluster or not question.keys or question.is_of(commits) or not self.reach.account(release):
+            return True
+        brought = ((HELM_GROUP, HELM_RELEASE), (KUSTOMIZE_GROUP, KUSTOMIZATION), (RBAC_GROUP, "RoleBinding"))
+        namespaces = {key.namespace for key in question.keys}
+        by_others = [ObjectKey(*kind, name, release.key.name) for name in sorted(namespaces) for kind in brought]
+        for key in (*by_others, *question.keys):
+            if await self.reach.covers(release, key):
+                return True
+        return False
 
     async def _first_reached(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
         """The first of those who want something inside of an object that could have it there."""
@@ -454,6 +501,10 @@ class ToCome:
     def _commits_of(self, release: Worked) -> Commits:
         commit = self.index.commit_of(release.key)
         return known(commit.id if commit is not None else None)
+
+
+async def _to_nobody(_: str) -> None:
+    """Hears what one of many is waited for with."""
 
 
 def _about_to_go(inside: list[Claimant]) -> Claimant | None:

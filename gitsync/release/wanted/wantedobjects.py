@@ -114,7 +114,8 @@ class WantedObjects:
         """
         await self.first_commit()
         await self._commits_applied()
-        question, asked = Question(asker, cluster, commits, present), dict[ObjectKey, list[Claimant]]()
+        question = Question(asker, cluster, commits, present, tuple(keys))
+        asked: dict[ObjectKey, list[Claimant]] = {}
         found = await self._had(keys, question, asked)
         rest = [key for key in keys if key not in found]
         if rest:

@@ -58,8 +58,10 @@ def data_only(manifest: Manifest) -> Manifest:
     """All that is of use of a Secret or ConfigMap, so that a namespace full of annotations costs nothing; nor does one
     full of data: what is large has none here, and is asked for when somebody wants it."""
     found = whole(manifest)
-    if sum(len(name) + len(str(text)) for name, text in found["data"].items()) > LARGE:
+    size = sum(len(name) + len(str(text)) for name, text in found["data"].items())
+    if size > LARGE:
         del found["data"]
+        found["size"] = size
     return found
 
 
@@ -73,6 +75,11 @@ def whole(manifest: Manifest) -> Manifest:
 def is_large(manifest: Manifest | None) -> bool:
     """Whether its data is not here."""
     return manifest is not None and "data" not in manifest
+
+
+def size_of(manifest: Manifest | None) -> int:
+    """How many characters there are of data that is not here."""
+    return int(manifest["size"]) if manifest is not None and is_large(manifest) else 0
 
 
 def content_of(manifest: Manifest | None) -> object:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Final
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.errors import RetryableError
+from gitsync.runtime.memory import Held, Memory
 from gitsync.runtime.singleflight import SingleFlight
-from gitsync.sources.watch.datawatch import DataWatches, content_of, is_large, whole
+from gitsync.sources.watch.datawatch import DataWatches, content_of, is_large, size_of, whole
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent
 
 #: The objects that are referred to, as far as what they hold; None for one that does not exist.
 Referred = Mapping[ObjectKey, Manifest | None]
+
+#: Characters of what is large that one may refer to, and how often it is in memory while it is worked with: itself, and
+#: what is made of it. What all come to at a moment, those of one namespace, and what there is for each.
+MOST: Final = 24 << 20
+_COPIES: Final = 2
+TOGETHER: Final = 64 << 20
+OF_NAMESPACE: Final = 48 << 20
+ALWAYS: Final = 4 << 20
+
+
+class Found(dict[ObjectKey, Manifest | None]):
+    """What was read. What is large among it takes memory as long as there is this."""
+
+    held: Held | None = None
 
 
 #: What of them counts, for who refers to them: another one is news.
@@ -29,20 +45,29 @@ class ReferredData:
     """What is in them. ``changed(who, why)`` is told of a release or Kustomization when what it refers to changes.
 
     There is one watch for each kind and namespace that is referred to, shared by those there: a pass in which nothing
-    has changed asks the API server nothing, but for what is large, which is not kept.
+    has changed asks the API server nothing, but for what is large, which is not kept: there is room for so much of it
+    at once, in turns by namespace.
     """
 
     def __init__(self, cluster: Cluster, changed: Callable[[ObjectKey, str], None]) -> None:
         self._cluster = cluster
         self._changed = changed
+        self._memory = Memory("large ConfigMaps and Secrets", TOGETHER, OF_NAMESPACE, ALWAYS, cluster.input)
         self._followed: dict[ObjectKey, _Followed] = {}
         self._beginning: SingleFlight[None] = SingleFlight()
 
-    async def of(self, who: ObjectKey, named: tuple[ObjectKey, ...], counts: Counts = data_of) -> Referred:
-        """The objects that it names by now.
+    async def of(
+        self,
+        who: ObjectKey,
+        named: tuple[ObjectKey, ...],
+        counts: Counts = data_of,
+        only: Collection[ObjectKey] | None = None,
+    ) -> Referred:
+        """The objects that it names by now; keep them no longer than they are worked with. Of ``only`` some of them is
+        what is large wanted, too: of the others there is then no data.
 
-        Raises: Forbidden and ClusterUnavailable when a watch does not begin, or what is large cannot be read; what
-        ``counts`` raises.
+        Raises: Forbidden and ClusterUnavailable when a watch does not begin, or what is large cannot be read;
+        RetryableError when there is no memory for it; what ``counts`` raises.
         """
         if not named:
             await self.forget(who)
@@ -50,7 +75,7 @@ class ReferredData:
         # Its own pass may want them, and who asks what it will want: others, where a commit names others.
         while (followed := self._followed.get(who)) is None or followed.named != named:
             await self._beginning.run(who, lambda: self._begin(who, named))
-        return await followed.read(counts)
+        return await followed.read(counts, self._memory, named if only is None else only)
 
     async def _begin(self, who: ObjectKey, named: tuple[ObjectKey, ...]) -> None:
         before = self._followed.pop(who, None)
@@ -107,17 +132,27 @@ class _Followed:
         for watches in self._watches.values():
             await watches.end()
 
-    async def read(self, counts: Counts) -> Referred:
-        found = self._find()
-        large = [key for key, manifest in found.items() if is_large(manifest)]
+    async def read(self, counts: Counts, memory: Memory, wanted: Collection[ObjectKey]) -> Referred:
+        found = Found(self._find())
+        large = {key: size_of(manifest) for key, manifest in found.items() if is_large(manifest)}
         contents = {key: content_of(manifest) for key, manifest in found.items()} if large else None
-        for key in large:
+        read = [key for key in large if key in wanted]
+        found.held = await self._room(memory, sum(large[key] for key in read))
+        for key in read:
             manifest = await self._cluster.find(key)
             found[key] = None if manifest is None else whole(manifest)
         seen = counts(found)
         # What is large is not kept for this either.
         self._counts, self._contents, self._seen = counts, contents, None if large else seen
         return found
+
+    async def _room(self, memory: Memory, size: int) -> Held | None:
+        if size > MOST:
+            raise RetryableError(
+                f"the ConfigMaps and Secrets that it refers to have more than {MOST >> 20} MiB of data",
+                hint="let it refer to fewer, or make them smaller",
+            )
+        return await memory.hold_in_time(self._who.namespace, _COPIES * size) if size else None
 
     def _find(self) -> dict[ObjectKey, Manifest | None]:
         return {key: self._watches[key.namespace].find(key) for key in self.named}

@@ -1,0 +1,73 @@
+"""What there may be in memory at a moment of one kind of what others have written, with a share for each namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from contextlib import suppress
+from typing import Final
+from weakref import WeakValueDictionary
+
+from gitsync.budget import Budget, Share, Spent
+from gitsync.errors import RetryableError
+
+#: Seconds for which one waits for room.
+PATIENCE: Final = 20.0
+
+
+class Held:
+    """What one takes. It goes with that, and with what is made of it."""
+
+
+class Memory:
+    """Of all there is of one kind, ``what`` in words: ``together`` bytes, ``of_namespace`` for one namespace, which has
+    ``always`` so many; ``within`` a larger budget."""
+
+    def __init__(self, what: str, together: int, of_namespace: int, always: int, within: Budget | None = None) -> None:
+        self._what = what
+        self._of_namespace = of_namespace
+        self._budget = Budget(together, always, within)
+        self._shares: WeakValueDictionary[str, Share] = WeakValueDictionary()
+        self._freed = asyncio.Event()
+
+    def hold(self, namespace: str, size: int) -> Held:
+        """Have room for one more of this namespace. Raises: RetryableError when there is none."""
+        share = self._shares.get(namespace)
+        if share is None:
+            share = self._shares[namespace] = Share(self._budget, self._of_namespace)
+        try:
+            share.take(size)
+        except Spent as spent:
+            whose = "" if spent.together else f" of namespace {namespace}"
+            raise RetryableError(
+                f"the {self._what}{whose} that are worked with would take {spent}", hint="it is tried again"
+            ) from None
+        held = Held()
+        weakref.finalize(held, self._gone, asyncio.get_running_loop(), share, size).atexit = False
+        return held
+
+    async def hold_in_time(self, namespace: str, size: int) -> Held:
+        """The same, waiting for it. Raises: RetryableError when there is none within PATIENCE seconds."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            try:
+                return self.hold(namespace, size)
+            except RetryableError as error:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await self.room()
+                except TimeoutError:
+                    raise error from None
+
+    async def room(self) -> None:
+        """Until some of it may be free again."""
+        self._freed.clear()
+        await self._freed.wait()
+
+    def _gone(self, loop: asyncio.AbstractEventLoop, share: Share, size: int) -> None:
+        with suppress(RuntimeError):  # in whatever thread it ended; the loop may have ended, too
+            loop.call_soon_threadsafe(self._give, share, size)
+
+    def _give(self, share: Share, size: int) -> None:
+        share.give(size)
+        self._freed.set()
