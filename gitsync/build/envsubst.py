@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from gitsync.build.glob import trim
+from gitsync.build.glob import Trimmer
 
 #: Functions inside of each other's parameters.
 MAX_DEPTH: Final = 100
@@ -92,7 +92,7 @@ def parse(text: str) -> Template:
     return Template(tuple(parts), tuple(offsets))
 
 
-def evaluate(template: Template, variables: Mapping[str, bytes], *, strict: bool = True) -> bytes:
+def evaluate(template: Template, variables: Mapping[str, bytes], trimmer: Trimmer, *, strict: bool = True) -> bytes:
     """The text with the values in it. ``strict``: a variable that is not set and has no default is an error, otherwise
     it is empty.
 
@@ -102,7 +102,7 @@ def evaluate(template: Template, variables: Mapping[str, bytes], *, strict: bool
     size = 0
     for part, offset in zip(template.parts, template.offsets, strict=True):
         try:
-            piece = part if isinstance(part, bytes) else _evaluated(part, variables, strict)
+            piece = part if isinstance(part, bytes) else _evaluated(part, variables, trimmer, strict)
         except BadExpression as error:
             raise BadExpression(str(error), offset) from None
         size += len(piece)
@@ -314,17 +314,20 @@ def _is_replacement(character: str, at: int) -> bool:
 _DEFAULTS: Final = frozenset(("=", ":=", ":-", ":?", ":+"))
 
 
-def _evaluated(expression: Expression, variables: Mapping[str, bytes], strict: bool) -> bytes:
+def _evaluated(expression: Expression, variables: Mapping[str, bytes], trimmer: Trimmer, strict: bool) -> bytes:
     arguments = [
-        argument if isinstance(argument, bytes) else _evaluated(argument, variables, strict)
+        argument if isinstance(argument, bytes) else _evaluated(argument, variables, trimmer, strict)
         for argument in expression.arguments
     ]
     value = variables.get(expression.name)
     if value is None and strict and expression.operator not in _DEFAULTS:
         raise Unset(expression.name)
     value = value or b""
-    function = _FUNCTIONS.get(expression.operator, _default_of)
-    result = function(value, arguments)
+    trimming = _TRIMMINGS.get(expression.operator)
+    if trimming is not None and arguments:
+        result = _trimmed(value, arguments[0], trimmer, trimming)
+    else:
+        result = _FUNCTIONS.get(expression.operator, _default_of)(value, arguments)
     if len(result) > MAX_RESULT:
         raise BadExpression(f"more than {MAX_RESULT >> 20} MiB come out of one expression")
     return result
@@ -334,17 +337,15 @@ def _default_of(value: bytes, arguments: list[bytes]) -> bytes:
     return value or b"".join(arguments)
 
 
-def _length(value: bytes, arguments: list[bytes]) -> bytes:
-    if arguments:
-        return _trimmed(value, arguments, suffix=False, longest=False)
+def _length(value: bytes, _: list[bytes]) -> bytes:
     return str(len(value)).encode()
 
 
-def _trimmed(value: bytes, arguments: list[bytes], *, suffix: bool, longest: bool) -> bytes:
+def _trimmed(value: bytes, pattern: bytes, trimmer: Trimmer, trimming: Trimming) -> bytes:
     try:
-        return trim(value, arguments[0], suffix=suffix, longest=longest)
+        return trimmer.trim(value, pattern, suffix=trimming.suffix, longest=trimming.longest)
     except OverflowError:
-        raise BadExpression("a pattern and a value that take too long to match") from None
+        raise BadExpression("patterns and values that take too long to match") from None
 
 
 def _cased(value: bytes, change: Callable[[str], str], *, first: bool = False) -> bytes:
@@ -423,12 +424,25 @@ _FUNCTIONS: Final[Mapping[str, Callable[[bytes, list[bytes]], bytes]]] = {
     "^": lambda value, _: _cased(value, _upper, first=True),
     "^^": lambda value, _: _cased(value, _upper),
     "#": _length,
-    "##": lambda value, arguments: _trimmed(value, arguments, suffix=False, longest=True),
-    "%": lambda value, arguments: _trimmed(value, arguments, suffix=True, longest=False),
-    "%%": lambda value, arguments: _trimmed(value, arguments, suffix=True, longest=True),
     ":": _substring_of,
     "/#": _replace_prefix,
     "/%": _replace_suffix,
     "/": lambda value, arguments: _replace(value, arguments, 1),
     "//": lambda value, arguments: _replace(value, arguments, -1),
+}
+
+
+class Trimming(NamedTuple):
+    """Of which end, and how much."""
+
+    suffix: bool
+    longest: bool
+
+
+#: With a pattern; ``#`` without is the length.
+_TRIMMINGS: Final[Mapping[str, Trimming]] = {
+    "#": Trimming(suffix=False, longest=False),
+    "##": Trimming(suffix=False, longest=True),
+    "%": Trimming(suffix=True, longest=False),
+    "%%": Trimming(suffix=True, longest=True),
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gitsync.build.envsubst import BadExpression, Unset, evaluate, parse
+from gitsync.build.glob import Trimmer
 from gitsync.build.spec import BuildSpec
 from gitsync.text import MASK
 
@@ -57,6 +58,7 @@ class Variables:
         self._strict = spec.strict_substitution
         # A value with line feeds would end the line of YAML that it is put into, so Flux takes them out.
         self._values = {name: value.replace("\n", "") for name, value in (spec.variables or {}).items()}
+        self._trimmer = Trimmer()
         self._bytes = {name: value.encode("utf-8", "surrogateescape") for name, value in self._values.items()}
 
     def bad_names(self) -> list[str]:
@@ -69,7 +71,7 @@ class Variables:
             return Substituted(text)
         try:
             template = parse(text)
-            result = evaluate(template, self._bytes, strict=self._strict)
+            result = evaluate(template, self._bytes, self._trimmer, strict=self._strict)
         except Unset as error:
             raise NotSubstituted(f"{error}", error.name) from None
         except BadExpression as error:

@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gitsync.build.envsubst import MAX_DEPTH, BadExpression, Unset, evaluate, parse
+from gitsync.build.glob import Trimmer
+from gitsync.build.spec import BuildSpec
+from gitsync.build.substitute import NotSubstituted, Variables
 from tests.build.flux import Flux, FluxError
 
 NAMES = ("a", "b", "_c1", "ä")
@@ -76,7 +79,7 @@ def ours(text: str, variables: Mapping[str, str], *, strict: bool) -> str | None
     """What comes out; None for an error."""
     try:
         values = {name: value.encode() for name, value in variables.items()}
-        return evaluate(parse(text), values, strict=strict).decode("utf-8", "replace")
+        return evaluate(parse(text), values, Trimmer(), strict=strict).decode("utf-8", "replace")
     except (BadExpression, Unset):
         return None
 
@@ -117,10 +120,34 @@ def test_what_would_take_too_much_is_an_error_and_soon(text: str) -> None:
     begin = time.process_time()
     values = {"a": b"x" * 20_000} if "=" not in text else {}
     with pytest.raises(BadExpression):
-        evaluate(parse(text), values)
+        evaluate(parse(text), values, Trimmer())
     assert time.process_time() - begin < 30
 
 
 def test_a_long_text_of_escapes_is_read_in_one_pass() -> None:
     text = "$$" * 500_000 + "${a}"
-    assert evaluate(parse(text), {"a": b"!"}) == b"$" * 500_000 + b"!"
+    assert evaluate(parse(text), {"a": b"!"}, Trimmer()) == b"$" * 500_000 + b"!"
+
+
+def test_a_long_value_is_trimmed_at_once_by_text_and_stars() -> None:
+    """Each of these took a second of the agent's processor, and a tenant may write thousands."""
+    value = b"v" * 900_000 + b"-x" + b"w" * 50_000
+    begin = time.process_time()
+    for pattern, left in ((b"##*v*v*x", b"w" * 50_000), (b"##*v*v*y", value), (b"%%-*w", b"v" * 900_000)):
+        assert evaluate(parse(f"${{a{pattern.decode()}}}"), {"a": value}, Trimmer()) == left
+    assert time.process_time() - begin < 1
+
+
+def test_the_patterns_of_one_build_may_take_so_much_together() -> None:
+    variables = Variables(BuildSpec(variables={f"v{number}": "x" * (1000 + number) for number in range(1000)}))
+    begin = time.process_time()
+    text = "".join(f"a: ${{v{number}##*x*?y}}\n" for number in range(1000))
+    with pytest.raises(NotSubstituted, match="too long to match"):
+        variables.substituted(text)
+    assert time.process_time() - begin < 20
+    assert variables.substituted("a: ${v1##*x}").text == "a: "
+
+
+def test_what_was_trimmed_before_costs_nothing_again() -> None:
+    variables = Variables(BuildSpec(variables={"v": "x" * 60 + "-b"}))
+    assert variables.substituted("a: ${v%%?b}\n" * 10_000).text == f"a: {'x' * 60}\n" * 10_000
