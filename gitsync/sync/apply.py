@@ -409,6 +409,7 @@ class Syncer:
         """From here on the plan's commit is what the repository has."""
         releases = [step for step in plan.steps if self.spec.is_release(step.key)]
         changing = [step.key for step in releases if step.verdict in ("new", "changed")]
+        self.index.written(step.desired for step in plan.steps if self.spec.works_on(step.key) and not step.refused)
         self.repository.carry_out(Artifact.of(plan.desired), changing)
 
     def claim(self, plan: SyncPlan) -> None:

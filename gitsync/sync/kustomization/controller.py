@@ -20,6 +20,7 @@ from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors
 from gitsync.graph import Held
 from gitsync.release.controller import GATHER
+from gitsync.release.dependencies.order import otherwise_held
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
 from gitsync.release.wanted.claims import kustomization_of
@@ -107,7 +108,7 @@ class Kustomizations:
         self._is_watching = False
         self._seen: dict[ObjectKey, Seen] = {}
         #: Those in or behind a cycle when that was last looked at, and when that is to be done again.
-        self._held: frozenset[ObjectKey] = frozenset()
+        self._held: Mapping[ObjectKey, Held[ObjectKey]] = {}
         self._gathering: asyncio.TimerHandle | None = None
         #: What each was read as, None for one that cannot be read.
         self._read: dict[ObjectKey, tuple[Manifest, Kustomization | None]] = {}
@@ -172,7 +173,8 @@ class Kustomizations:
             to_come.leaving_with_charts = self._coming.leaving_with_charts
             to_come.kustomizations = lambda: self.all().values()
             index = self._wanted.index
-            index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
+            revision_of, is_root = self._trees.revision_of, self._root.is_root
+            index.others = KustomizationOrder(self.all, self._watch.get, revision_of, self._outcome, is_root)
             index.others_ordered()
             try:
                 yield
@@ -191,6 +193,7 @@ class Kustomizations:
             self._wanted.claims.on_release.append(self._on_claim_dropped)
             self._wanted.claims.on_emptied.append(self._on_emptied)
             self._wanted.index.on_other_change.append(self._on_change)
+            self._wanted.index.on_moved.append(self._gather)
             for key, manifest in self._watch.items():
                 self._look(key, manifest)
             try:
@@ -200,6 +203,7 @@ class Kustomizations:
                 self._wanted.claims.on_release.remove(self._on_claim_dropped)
                 self._wanted.claims.on_emptied.remove(self._on_emptied)
                 self._wanted.index.on_other_change.remove(self._on_change)
+                self._wanted.index.on_moved.remove(self._gather)
                 if self._gathering is not None:
                     self._gathering.cancel()
                 await self.queue.stop(GRACE)
@@ -345,6 +349,7 @@ class Kustomizations:
             self._look(event.key, event.manifest)
             return
         self._wanted.index.set_remover(event.key, None)
+        self._wanted.index.places.forget(event.key)
         self._seen.pop(event.key, None)
         self._read.pop(event.key, None)
         self._schedule.cancel(_job(event.key))
@@ -429,8 +434,8 @@ class Kustomizations:
 
     def _wake_held(self) -> None:
         self._gathering = None
-        held = frozenset(filter(is_kustomization, self.held()))
-        for key in held ^ self._held:
+        held = {key: found for key, found in self.held().items() if is_kustomization(key)}
+        for key in otherwise_held(self._held, held):
             self.queue.wake(key)
         self._held = held
 
