@@ -266,7 +266,7 @@ class KustomizationReconciler:
         standing = self._around.root_standing()
         if standing is not None and standing.is_failure and not standing.of_source:
             reason, message, passing = standing.reason, standing.message, standing.passing
-            await self._status.failed(kustomization, reason, message, artifact=standing, passing=passing)
+            await self._status.failed(kustomization, reason, message, artifact=standing, passing=passing, again=True)
             return None
         artifact = await self._trees.tree_of(kustomization.source)
         if self._around.root_commit() == artifact.commit.id:
@@ -326,7 +326,8 @@ class KustomizationReconciler:
         if problem is not None:
             self.full.add(key)
             reason, message = problem
-            await self._status.failed(kustomization, reason, message, artifact=artifact, digest=desired.digest)
+            failed = self._status.failed
+            await failed(kustomization, reason, message, artifact=artifact, digest=desired.digest, again=True)
             return self._retry(kustomization)
         self._once.forget(key)
         self._waits.pop(key, None)
@@ -393,7 +394,8 @@ class KustomizationReconciler:
             )
         more = f" (and {len(desired.errors) - 1} more)" if len(desired.errors) > 1 else ""
         message = f"{first.origin}: {first.message}{more}"
-        await self._status.failed(kustomization, BUILD_FAILED, message, artifact=artifact)
+        reason = ARTIFACT_FAILED if isinstance(first, DirectoryMissing) else BUILD_FAILED  # as with Flux
+        await self._status.failed(kustomization, reason, message, artifact=artifact, again=True)
         return self._retry(kustomization)
 
     async def _failed(self, kustomization: Kustomization, error: GitsyncError) -> float | None:
@@ -413,7 +415,10 @@ class KustomizationReconciler:
         if not (isinstance(error, DependencyNotReady) and on and on <= self._told.get(key, frozenset())):
             self._told[key] = on
             self._once(key, log, event, topic=topic, level=level, **said)
-        await self._status.failed(kustomization, _reason(error), error.told, stalled=stalls, passing=waits)
+        # As with Flux, who waits for another object that has a status of its own is at nothing himself.
+        again = not isinstance(error, DependencyNotReady | DependencyMissing | SourceNotReady)
+        failed = self._status.failed
+        await failed(kustomization, _reason(error), error.told, stalled=stalls, passing=waits, again=again)
         return self._retry(kustomization) if not (waits or stalls) else None
 
     def _stands(self, kustomization: Kustomization) -> float:
