@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,14 @@ def has_failed(found: dict[str, tuple[str, str]]) -> bool:
 
 
 def test_reasons_are_those_of_flux_and_what_is_tried_again_says_so(agent: AgentProcess, flux: Flux) -> None:
-    by_flux = {name: ask_until(lambda name=name: stands(flux, name), has_failed, name) for name in NOT_READY}
+    by_flux = {name: ask_until(partial(stands, flux, name), has_failed, name) for name in NOT_READY}
     told = {name: conditions(flux, name).get("Reconciling", {}).get("message") for name in NOT_READY}
     flux.stop()
     for name in NOT_READY:  # as if nobody had looked at them
         flux.clear(name)
 
     agent.start().wait_for("sync finished")
-    by_gitsync = {name: ask_until(lambda name=name: stands(flux, name), has_failed, name) for name in NOT_READY}
+    by_gitsync = {name: ask_until(partial(stands, flux, name), has_failed, name) for name in NOT_READY}
     assert by_gitsync == by_flux
     assert by_gitsync["nopath"] == {
         "Ready": ("False", "ArtifactFailed"),
