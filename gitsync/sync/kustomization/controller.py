@@ -13,7 +13,7 @@ from gitsync.api.duration import interval_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, REQUESTED_AT_ANNOTATION
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder
 from gitsync.cel.expressions import Expressions
@@ -39,7 +39,13 @@ from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.judging import Judging
 from gitsync.sync.kustomization.order import KustomizationOrder, waits_inside
 from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
-from gitsync.sync.kustomization.reconciler import BETWEEN_WORDS, KustomizationReconciler, Surroundings
+from gitsync.sync.kustomization.reconciler import (
+    BETWEEN_WORDS,
+    Asked,
+    KustomizationReconciler,
+    Surroundings,
+    asked_of,
+)
 from gitsync.sync.kustomization.statusstore import brought_by, claim_present
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
@@ -374,7 +380,9 @@ class Kustomizations:
         if "deletionTimestamp" in manifest["metadata"]:
             self._wanted.claims.tell_of(claimant_of(key))
         self._schedule.every(_job(key), interval_of(manifest, DEFAULT_INTERVAL), self._on_interval, key)
-        self.queue.wake(key, interrupt="it was changed")
+        # A pass may have begun between what the watch knew and what it told.
+        why = seen.asked.since(before.asked) if before is not None else ""
+        self.queue.wake(key, interrupt="" if self._reconciler.has_read(key, seen.asked) else why)
 
     def _on_interval(self, key: ObjectKey) -> None:
         if self._watch.get(key) is None:
@@ -444,7 +452,7 @@ class Seen(NamedTuple):
     """What of a Kustomization is news when it is another: to itself what is ``asked``, to the graph also the releases
     ``inside`` that it waits for, to those that wait for it all of it."""
 
-    asked: tuple[object, ...]
+    asked: Asked
     inside: tuple[ObjectKey, ...]
     is_ready: bool
     reason: tuple[object, ...]
@@ -453,10 +461,9 @@ class Seen(NamedTuple):
 
 def seen_of(manifest: Manifest, kustomization: Kustomization | None) -> Seen:
     """The same of one, typed unless it cannot be read. Pure."""
-    metadata, ready = manifest["metadata"], ready_of(manifest)
-    notes = metadata.get("annotations") or {}
+    ready = ready_of(manifest)
     return Seen(
-        (metadata.get("generation"), metadata.get("deletionTimestamp"), notes.get(REQUESTED_AT_ANNOTATION)),
+        asked_of(manifest),
         tuple(waits_inside(kustomization)) if kustomization is not None else (),
         is_ready(manifest),
         (ready.get("status"), ready.get("reason")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -121,6 +121,27 @@ class Surroundings:
     unbuilt: Unbuilt = field(default_factory=Unbuilt)
 
 
+class Asked(NamedTuple):
+    """What somebody asks for by an object: another one is another thing to do."""
+
+    generation: object
+    deleted: object
+    requested: object
+
+    def since(self, before: Asked) -> str:
+        """What has happened, in words."""
+        if self.deleted != before.deleted:
+            return "it is being removed"
+        return "its spec was changed" if self.generation != before.generation else "it was asked for"
+
+
+def asked_of(manifest: Manifest) -> Asked:
+    """What an object asks for."""
+    metadata = manifest["metadata"]
+    notes = metadata.get("annotations") or {}
+    return Asked(metadata.get("generation"), metadata.get("deletionTimestamp"), notes.get(REQUESTED_AT_ANNOTATION))
+
+
 class Graces:
     """How long something is waited for, for each revision of a Kustomization, from when that is first asked."""
 
@@ -185,6 +206,8 @@ class KustomizationReconciler:
         #: When the sync of the settings was last asked for, as its Kustomization says.
         self._root_asked = ""
         self._comparing: set[ObjectKey] = set()
+        #: What the object asked for that the last pass was about.
+        self._asked: dict[ObjectKey, Asked] = {}
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one when that is due by itself."""
@@ -193,6 +216,7 @@ class KustomizationReconciler:
             if manifest is None:
                 await self._forget(key)
                 return None
+            self._asked[key] = asked_of(manifest)
             try:
                 kustomization = self._around.typed(key, manifest) or Kustomization.parse(manifest)
             except FieldErrors as error:
@@ -205,6 +229,10 @@ class KustomizationReconciler:
             retry = self._retry(kustomization)
             return retry if again is None else min(again, retry)
 
+    def has_read(self, key: ObjectKey, asked: Asked) -> bool:
+        """Whether the last pass was about the object as it asks for this."""
+        return self._asked.get(key) == asked
+
     async def _pass(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         async def say(reason: str) -> None:
             await self._status.progressing(kustomization, reason)
@@ -213,7 +241,7 @@ class KustomizationReconciler:
             with reporting(say):
                 if kustomization.metadata.deletion_timestamp:
                     return await self._finalize(kustomization, interrupt)
-                if kustomization.spec.suspend:
+                if self._is_suspended(kustomization):
                     await self._status.suspended(kustomization)
                     return None
                 return await self._reconcile(kustomization, interrupt)
@@ -225,6 +253,16 @@ class KustomizationReconciler:
             ):
                 error.hint = f"{error.hint} ({origin})"  # who waits for nobody is to be looked at in Git
             return await self._failed(kustomization, error)
+
+    def _is_suspended(self, kustomization: Kustomization) -> bool:
+        """Whether it is left alone; each change of that is one line."""
+        key, topic = kustomization.key, "suspend"
+        said = {"kustomization": key.namespaced_name}
+        if kustomization.spec.suspend:
+            self._once(key, log, "kustomization is suspended", topic=topic, **said)
+        elif self._once.over(key, topic):
+            log.info("kustomization is resumed", **said)
+        return kustomization.spec.suspend
 
     async def _reconcile(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
@@ -514,6 +552,7 @@ class KustomizationReconciler:
         await self._syncers.forget(key)
         self.waiting.pop(key, None)
         self._told.pop(key, None)
+        self._asked.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
         for graces in (self._changing, self._removed, self._starting):

@@ -143,7 +143,7 @@ class Report:
         event = {
             "succeeded": "sync finished",
             "failed": "sync finished with failures",
-            "superseded": "sync superseded by a newer commit",
+            "superseded": "sync superseded",
             "held": "sync held",
         }[result]
         level = "warning" if result in ("failed", "held") else "info"
