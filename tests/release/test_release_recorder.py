@@ -74,6 +74,24 @@ async def test_the_same_again_is_counted_up_at_one_request_each(cluster: Cluster
     assert (cluster.requests["create"], cluster.requests["patch"]) == (2, 1)
 
 
+async def test_what_happens_again_and_again_is_written_ever_more_rarely(cluster: Cluster, namespace: str) -> None:
+    """In an hour, every forty seconds."""
+    now, written = 0.0, 0
+    events_of = EventRecorder(cluster, "gitsync/test", lambda: now)
+    async with events_of.running():
+        for number in range(90):
+            now = number * 40.0
+            events_of.record(about(namespace), FAILED)
+            if number in (0, 1, 2, 4, 7, 13, 25, 37, 49, 61, 73, 85):
+                written += 1
+                await until(lambda: cluster.requests["create"] + cluster.requests["patch"] == written)  # noqa: B023
+            for _ in range(20):  # which is enough to be looked at, and to be written if that were due
+                await asyncio.sleep(0)
+    assert (cluster.requests["create"], cluster.requests["patch"]) == (1, 11)
+    (event,) = await events(cluster, namespace)
+    assert event["count"] == 86
+
+
 async def test_an_event_that_somebody_deleted_is_written_anew(cluster: Cluster, namespace: str) -> None:
     events_of = EventRecorder(cluster, "gitsync/test")
     async with events_of.running():

@@ -421,8 +421,17 @@ class Kustomizations:
                 self.queue.wake_within(waiting, BETWEEN_WORDS)
             else:
                 self.queue.wake(waiting)
+        self._wake_unhealthy(key)
         if is_kustomization(key):
             self._wanted.index.other_changed(key)
+
+    def _wake_unhealthy(self, key: ObjectKey) -> None:
+        """Of those that one has waited for in vain the last one counts that becomes ready."""
+        for waiting, on in list(self._reconciler.unhealthy.items()):
+            if key in on and self._reconciler.is_well(key):
+                self._reconciler.unhealthy[waiting] = on - {key}
+                if on == {key}:
+                    self.queue.wake(waiting)
 
     def _waits_for_readiness(self, key: ObjectKey) -> bool:
         """Not for others to be gone, nor for what an expression says."""

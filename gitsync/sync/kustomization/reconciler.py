@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,11 +67,12 @@ from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.conditions import StatusWriter
-from gitsync.sync.kustomization.dependencies import Answers, Blocked, blocked
+from gitsync.sync.kustomization.dependencies import Answers, Blocked, blocked, why_not_ready
 from gitsync.sync.kustomization.finalize import Finalizer, nothing, why_left
 from gitsync.sync.kustomization.health import Health
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.judging import Judging
+from gitsync.sync.kustomization.order import waits_inside
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.kustomization.unbuilt import Unbuilt
 from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
@@ -201,6 +202,8 @@ class KustomizationReconciler:
         self._starting = Graces()
         #: What each waits for, as far as it waits for others.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        #: What each was not ready for, of those that it waits for once it has applied all.
+        self.unhealthy: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
         self.full: set[ObjectKey] = set()
         #: When the sync of the settings was last asked for, as its Kustomization says.
@@ -366,7 +369,9 @@ class KustomizationReconciler:
             reason, message = problem
             failed = self._status.failed
             await failed(kustomization, reason, message, artifact=artifact, digest=desired.digest, again=True)
-            return self._retry(kustomization)
+            retry = self._retry(kustomization)
+            return retry if self._note_unhealthy(key, reason, result.unready) else min(retry, MOMENT)
+        self.unhealthy.pop(key, None)
         self._once.forget(key)
         self._waits.pop(key, None)
         checked = spec.wait or bool(spec.health_checks)
@@ -376,6 +381,20 @@ class KustomizationReconciler:
             return self._retry(kustomization)
         self._backoff.reset(key)
         return None
+
+    def _note_unhealthy(self, key: ObjectKey, reason: str, unready: Iterable[GitsyncError]) -> bool:
+        """Note for which HelmReleases and Kustomizations one waits that are not ready: that they are wakes it. False
+        when those that have failed it are so by now."""
+        found = self._around.find(key)
+        inside = waits_inside(Kustomization.parse(found)) if found is not None and reason == HEALTH_CHECK_FAILED else ()
+        self.unhealthy[key] = frozenset(it for it in inside if not self.is_well(it))
+        failed = [error.key for error in unready if isinstance(error, ObjectFailed) and error.key in inside]
+        return not failed or not self.unhealthy[key].isdisjoint(failed)
+
+    def is_well(self, key: ObjectKey) -> bool:
+        """Whether a HelmRelease or Kustomization is there, and ready."""
+        manifest = self._around.find(key)
+        return manifest is not None and why_not_ready(manifest, self._trees.revision_of) is None
 
     async def _synced(self, syncer: Syncer, key: ObjectKey, desired: Desired, interrupt: Interrupt) -> SyncResult:
         full = is_owed = key in self.full
@@ -553,6 +572,7 @@ class KustomizationReconciler:
         self.waiting.pop(key, None)
         self._told.pop(key, None)
         self._asked.pop(key, None)
+        self.unhealthy.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
         for graces in (self._changing, self._removed, self._starting):
