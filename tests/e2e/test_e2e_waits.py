@@ -78,7 +78,7 @@ spec:
 
 
 def test_what_a_commit_deletes_while_it_still_waits_comes_back_with_its_revert(
-    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str, sync_name: str
 ) -> None:
     other = f"{namespace}-other"
     both = {
@@ -104,6 +104,9 @@ def test_what_a_commit_deletes_while_it_still_waits_comes_back_with_its_revert(
     revert = fleet.commit({**both, "fleet/never.yaml": None}, "the mistake is taken back")
     agent.wait_for("sync superseded", commit=bad[:7])
     agent.wait_for("sync finished", commit=revert[:7])
+    told = next(line for line in agent.command("log", f"--name={sync_name}").splitlines() if bad[:7] in line)
+    assert "superseded in " in told
+    assert f"(commit {revert[:7]} is newer)" in told
     assert is_there(kubectl, "configmap", "wanted", "-n", namespace)
     assert is_there(kubectl, "helmrelease", "app", "-n", namespace)
     assert not is_there(kubectl, "deployment", "never", "-n", other)

@@ -380,9 +380,7 @@ class Kustomizations:
         if "deletionTimestamp" in manifest["metadata"]:
             self._wanted.claims.tell_of(claimant_of(key))
         self._schedule.every(_job(key), interval_of(manifest, DEFAULT_INTERVAL), self._on_interval, key)
-        # A pass may have begun between what the watch knew and what it told.
-        why = seen.asked.since(before.asked) if before is not None else ""
-        self.queue.wake(key, interrupt="" if self._reconciler.has_read(key, seen.asked) else why)
+        self.queue.wake(key, interrupt=seen.asked.since(before.asked) if before is not None else "")
 
     def _on_interval(self, key: ObjectKey) -> None:
         if self._watch.get(key) is None:

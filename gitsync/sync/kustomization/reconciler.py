@@ -209,8 +209,6 @@ class KustomizationReconciler:
         #: When the sync of the settings was last asked for, as its Kustomization says.
         self._root_asked = ""
         self._comparing: set[ObjectKey] = set()
-        #: What the object asked for that the last pass was about.
-        self._asked: dict[ObjectKey, Asked] = {}
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
         """One pass. Returns seconds until the next one when that is due by itself."""
@@ -219,7 +217,6 @@ class KustomizationReconciler:
             if manifest is None:
                 await self._forget(key)
                 return None
-            self._asked[key] = asked_of(manifest)
             try:
                 kustomization = self._around.typed(key, manifest) or Kustomization.parse(manifest)
             except FieldErrors as error:
@@ -231,10 +228,6 @@ class KustomizationReconciler:
                 return again
             retry = self._retry(kustomization)
             return retry if again is None else min(again, retry)
-
-    def has_read(self, key: ObjectKey, asked: Asked) -> bool:
-        """Whether the last pass was about the object as it asks for this."""
-        return self._asked.get(key) == asked
 
     async def _pass(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         async def say(reason: str) -> None:
@@ -571,7 +564,6 @@ class KustomizationReconciler:
         await self._syncers.forget(key)
         self.waiting.pop(key, None)
         self._told.pop(key, None)
-        self._asked.pop(key, None)
         self.unhealthy.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
