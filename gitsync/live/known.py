@@ -129,8 +129,8 @@ def _ties(key: ObjectKey, manifest: Manifest) -> _Ties:
             return _Ties(tuple(edges_of(release)), release.source, helm=name)
         if is_kustomization(key):
             item = Kustomization.parse(manifest)
-            is_root = sync_behind(manifest) is not None
-            return _Ties(tuple(edges_of(item)), item.source, tuple(followed_by(item, is_root=is_root)))
+            inside = followed_by(item) if sync_behind(manifest) is None else ()
+            return _Ties(tuple(edges_of(item)), item.source, tuple(inside))
     return _NONE
 
 

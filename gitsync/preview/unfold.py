@@ -324,14 +324,13 @@ class Unfolding:
         return {key: [Followed(key, inside) for inside in self._inside(it)] for key, it in found.items()}
 
     def _inside(self, found: Unfolded) -> Iterable[ObjectKey]:
-        """What one waits for once it has applied all. The sync of the settings waits for no Kustomization."""
+        """What one waits for once it has applied all."""
         item = found.kustomization
-        if item.spec.kube_config is not None:
+        if item.spec.kube_config is not None or self.is_root(item):
             return ()
         inside = found.desired.objects if found.desired is not None and item.spec.wait else ()
         keys = inside if item.spec.wait else [check.key for check in item.spec.health_checks]
-        is_root = self.is_root(item)
-        return sorted(key for key in keys if is_release(key) or (self._waits(key) and not is_root))
+        return sorted(key for key in keys if is_release(key) or self._waits(key))
 
     def _waits(self, key: ObjectKey) -> bool:
         found = self._found.get(key)

@@ -136,6 +136,15 @@ def test_a_cycle_through_what_it_waits_for_holds_the_release_and_not_the_one_tha
     assert not ordered({key("infra"): Kustomization.parse(infra)}, {app.key: app}).held
 
 
+def test_the_sync_of_the_settings_is_in_no_cycle_with_who_depends_on_its_kustomization() -> None:
+    known = {key("root"): Kustomization.parse(brings("root", "low", wait=True))}
+    known[key("low")] = Kustomization.parse(manifest("low", needs=("root",)))
+    order = KustomizationOrder(
+        lambda: known, lambda _: None, lambda _: "", lambda _: Outcome("moving"), lambda it: it.key == key("root")
+    )
+    assert not Order.of({}, order).held
+
+
 def brings(name: str, *inside: str, needs: tuple[str, ...] = (), **spec: Any) -> Manifest:
     """One that has applied these Kustomizations."""
     found = manifest(name, needs=needs, **spec)

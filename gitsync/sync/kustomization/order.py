@@ -52,22 +52,21 @@ class KustomizationOrder:
         return {key: edges_of(item) for key, item in self.all().items()}
 
     def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
-        """See Others. Who is suspended waits for nobody, and nobody for him; the sync of the settings waits for no
-        Kustomization."""
+        """See Others. Who is suspended waits for nobody, and nobody for him; the sync of the settings waits for nobody
+        who waits for its Kustomization."""
         items = self.all()
         idle = {key for key, item in items.items() if item.spec.suspend}
         return {
-            key: [edge for edge in followed_by(item, is_root=self.is_root(item)) if edge.dependency not in idle]
+            key: [edge for edge in followed_by(item) if edge.dependency not in idle]
             for key, item in items.items()
-            if key not in idle
+            if key not in idle and not self.is_root(item)
         }
 
 
-def followed_by(kustomization: Kustomization, *, is_root: bool = False) -> list[Followed]:
+def followed_by(kustomization: Kustomization) -> list[Followed]:
     """The HelmReleases and Kustomizations that one waits for once it has applied all."""
     place = applied_from(kustomization.manifest)
-    found = waits_inside(kustomization)
-    return [Followed(kustomization.key, key, place) for key in found if not is_root or is_release(key)]
+    return [Followed(kustomization.key, key, place) for key in waits_inside(kustomization)]
 
 
 def waits_inside(kustomization: Kustomization) -> list[ObjectKey]:
