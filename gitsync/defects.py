@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import structlog
@@ -70,3 +70,16 @@ async def outlive(task: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if clock() - began >= HEALTHY:
             pauses.reset(task)
         await asyncio.sleep(pauses.next(task))
+
+
+@asynccontextmanager
+async def outliving(task: str, *works: Callable[[], Coroutine[Any, Any, object]]) -> AsyncIterator[None]:
+    """While entered, each of ``works`` is done in a task of its own, which outlives defects; they are cancelled at the
+    end, and waited for."""
+    tasks = [asyncio.create_task(outlive(task, work), name=task) for work in works]
+    try:
+        yield
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

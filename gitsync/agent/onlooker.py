@@ -12,7 +12,7 @@ from functools import partial
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import Informer, WatchEvent
-from gitsync.defects import outlive
+from gitsync.defects import outliving
 from gitsync.logs import StatusLine, has_status_line
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.sync.reporting.tally import Tally, standing_of_kustomization, standing_of_release
@@ -43,12 +43,10 @@ async def telling_onlookers(
     for key, manifest in kustomizations.items():
         tally.set(key, standing_of_kustomization(manifest))
     ends = (index.subscribe(on_release), kustomizations.subscribe(on_kustomization))
-    task = asyncio.create_task(outlive("status line", partial(_tell, line, tally, syncing)), name="status line")
     try:
-        yield
+        async with outliving("status line", partial(_tell, line, tally, syncing)):
+            yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         for end in ends:
             end()
         line.show("")

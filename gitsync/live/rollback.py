@@ -17,6 +17,7 @@ from gitsync.release.reconcile.remediation import mismatch
 from gitsync.release.revision import Deployed, ReleaseRef, RevisionContent, content_of
 from gitsync.release.status.history import DIGEST_VERSION
 from gitsync.release.storage.record import TESTS, Record, Summary
+from gitsync.release.wanted.releaseclaims import ReleaseClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.progress import Report, reporting
 
@@ -90,7 +91,7 @@ async def bring_back(
     async def render(number: int) -> RevisionContent:
         return content
 
-    claims = (await present_wishes(cluster)).of(release)
+    claims = ReleaseClaims(await present_wishes(cluster), release)
     deployer = Deployer(cluster, store, FairSlots(1, "releases"))
     try:
         async with Expressions() as expressions:

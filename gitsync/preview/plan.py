@@ -25,7 +25,8 @@ from gitsync.preview.syncs import Part, Syncs, problem_of, whole_of
 from gitsync.release.clusters import TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.render import Renderer
-from gitsync.release.wanted.wantedobjects import SyncClaims, WantedObjects, told
+from gitsync.release.wanted.syncclaims import SyncClaims
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.sync.owner import stamped
 from gitsync.sync.plan import Step, brings
@@ -169,7 +170,7 @@ class Previewer:
             if step.key in twice:
                 continue
             if step.holder is not None and (hold := await wanted.hold(step.key)) is not None:
-                problems.append(Problem(str(step.desired.origin), told(hold), "remove it from the chart or from Git"))
+                problems.append(Problem(str(step.desired.origin), hold.told, "remove it from the chart or from Git"))
             elif (found := self._change(part, step, whole, run)) is not None:
                 objects.append(found)
         return objects, problems

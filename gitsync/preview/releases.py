@@ -41,6 +41,7 @@ from gitsync.release.storage.record import Record, secret_key
 from gitsync.release.values.compose import compose, secrets_in, texts_of
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import cluster_of
+from gitsync.release.wanted.releaseclaims import ReleaseClaims
 from gitsync.release.wanted.revisionobjects import RevisionObjects, coming_action, hooks_on_the_way, revision_objects
 from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sources.charts.chart import ChartArtifact
@@ -135,7 +136,7 @@ class ReleasePreviewer:
         if (other := self.index.owners.owner(ReleaseIdentity.of(release), but=release.key)) is not None:
             return UninstallPreview(why=f"its release is left to {other}")
         name, ref = release.key.namespaced_name, ref_of(release)
-        wanted_by = self.wanted.of(release, self.desired.commit).others
+        wanted_by = ReleaseClaims(self.wanted, release, self.desired.commit).others
         try:
             target = await self.clusters.of(release)
             why = "uninstalled with its release"
@@ -227,7 +228,7 @@ class ReleasePreviewer:
 
     def leftovers(self, release: HelmRelease) -> Leftovers:
         """What earlier revisions of a release have left in the cluster."""
-        return Leftovers(leftovers_of(release.manifest), self.wanted.of(release).others_ever)
+        return Leftovers(leftovers_of(release.manifest), ReleaseClaims(self.wanted, release).others_ever)
 
     async def all_of(
         self,
@@ -274,13 +275,13 @@ class _Look:
         return ReleasePreview()
 
     async def _failed_uninstalled(self) -> list[ObjectPreview]:
-        others, why = self.previewer.wanted.of(self.release).others, "the failed release is uninstalled"
+        others, why = ReleaseClaims(self.previewer.wanted, self.release).others, "the failed release is uninstalled"
         return await self.previewer.all_of(self.target, self.desired.ref, self.name, why, others)
 
     async def _replaced(self, old: ReleaseRef) -> list[ObjectPreview]:
         """What goes with the release's old name, namespace or chart; not what it has as both."""
         what = "name or namespace" if old != self.desired.ref else "chart"
-        why, renamed = f"the release gets another {what}", self.previewer.wanted.of(self.release).renamed
+        why, renamed = f"the release gets another {what}", ReleaseClaims(self.previewer.wanted, self.release).renamed
         gone = await self.previewer.all_of(self.target, old, self.name, why, renamed)
         itself = str(Claimant.of_release(self.release.key))
         return [item for item in gone if item.to != itself]
@@ -321,7 +322,7 @@ class _Look:
 
         ``again`` are those deleted before, and why; of ``handled`` it is said already what becomes of them.
         """
-        ref, cluster, claims = self.desired.ref, self.target.cluster, self.previewer.wanted.of(self.release)
+        ref, cluster, claims = self.desired.ref, self.target.cluster, ReleaseClaims(self.previewer.wanted, self.release)
         hooks = await hooks_on_the_way(self.release, coming_action(self.target, self.desired), content)
         objects = await served_keys(cluster, content.objects, ref.namespace)
         await claims.claim(objects, await served_keys(cluster, hooks, ref.namespace))

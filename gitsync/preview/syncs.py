@@ -20,7 +20,8 @@ from gitsync.preview.unserved import refused_fields
 from gitsync.release.wanted.claims import kustomization_of
 from gitsync.release.wanted.comingsync import ComingSync, Inner
 from gitsync.release.wanted.reach import AccountReach
-from gitsync.release.wanted.wantedobjects import SyncClaims, WantedObjects
+from gitsync.release.wanted.syncclaims import SyncClaims
+from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sync.apply import Syncer
 from gitsync.sync.kustomization.coming import claimant_of
 from gitsync.sync.kustomization.finalize import nothing, why_left
@@ -45,7 +46,7 @@ class Part:
 
     async def make_plan(self) -> None:
         """What it would do now. Writes nothing."""
-        self.plan = await self.syncer.plan(self.desired, full=True)
+        self.plan = await self.syncer.planner.plan(self.desired, full=True)
 
     @property
     def cluster(self) -> str:
@@ -54,7 +55,7 @@ class Part:
 
     def wanted(self, wanted: WantedObjects) -> SyncClaims:
         """What its pruning needs of this."""
-        return wanted.for_sync(self.syncer.owner.claimant, self.cluster)
+        return SyncClaims(wanted, self.syncer.owner.claimant, self.cluster)
 
     def shown(self, items: Iterable[ObjectPreview]) -> list[ObjectPreview]:
         """As this sync's, fit to be shown."""
@@ -192,7 +193,7 @@ class Syncs:
         except (ServiceAccountMissing, KubeConfigMissing) as error:
             self.left[kustomization.key] = error.message
             return []
-        syncer.spec = replace(syncer.spec, prune=True, waits=False)
+        syncer.planner.spec = replace(syncer.spec, prune=True, waits=False)
         decrypts = kustomization.spec.decryption is not None
         part = Part(kustomization.key.namespaced_name, syncer, wanted, decrypts=decrypts)
         await part.make_plan()

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from gitsync.apply.live import LiveReader
 from gitsync.release.access import PLAIN, AccessRules
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.resolve.artifacts import SyncedRepository
 from gitsync.sync.apply import Syncer
 from gitsync.sync.outcome import Hopeless
+from gitsync.sync.planner import Planner
 from gitsync.sync.reporting.underway import UnderWay
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage.store import InventoryStore
@@ -44,7 +46,7 @@ class SyncerFactory:
         self, spec: SyncSpec, store: InventoryStore, repository: SyncedRepository, hopeless: Hopeless | None = None
     ) -> Syncer:
         """What applies commits of ``repository``; ``hopeless`` ends a wait for releases before its time."""
-        claims = self.wanted.for_sync(spec.owner.claimant, spec.cluster)
+        claims = SyncClaims(self.wanted, spec.owner.claimant, spec.cluster)
         slots = apply_slots() if spec.cluster else self.slots
-        index = self.wanted.index
-        return Syncer(self.cluster, index, claims, spec, store, self.live, repository, slots, hopeless, self.under_way)
+        planner = Planner(self.cluster, self.wanted.index, claims, spec, store, self.live)
+        return Syncer(planner, repository, slots, hopeless, self.under_way)

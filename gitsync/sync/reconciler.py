@@ -132,7 +132,7 @@ class SyncReconciler:
 
     async def objects(self) -> list[ObjectKey]:
         """What this sync has brought."""
-        return sorted(entry.key for entry in await self._syncer.inventory())
+        return sorted(entry.key for entry in await self._syncer.planner.inventory())
 
     async def stop(self, grace: float) -> None:
         """End the sync under way."""
@@ -251,7 +251,7 @@ class SyncReconciler:
 
     async def _begin(self, commit: CommitInfo) -> None:
         """Say that a commit is begun, once; an agent before this one may have said so."""
-        if commit.id != self._begun and commit.id != (await self._syncer.inventory()).commit:
+        if commit.id != self._begun and commit.id != (await self._syncer.planner.inventory()).commit:
             self.on_begin(sync_began(commit, self._repository.revision(commit.id)))
         self._begun = commit.id
 
@@ -263,7 +263,7 @@ class SyncReconciler:
     async def _stay(self) -> None:
         """A commit is held, or refused: charts stay those of the last commit that was not, also after a restart."""
         current = self._repository.current
-        commit_id = current.commit.id if current is not None else (await self._syncer.inventory()).commit
+        commit_id = current.commit.id if current is not None else (await self._syncer.planner.inventory()).commit
         if not commit_id:
             return
         try:

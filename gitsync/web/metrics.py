@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.defects import outlive
+from gitsync.defects import outliving
 from gitsync.metering import METER, Durations, Meter
 from gitsync.runtime.slices import in_slices
 from gitsync.web.resources import resource_of
@@ -43,13 +43,11 @@ class Metrics:
         if not port:
             yield
             return
-        watching = asyncio.create_task(outlive("event loop's lag", self._watch_loop), name="event loop's lag")
-        try:
-            async with serving({"/metrics": self._answer}, port, what="metrics", setting="metrics_port"):
-                yield
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        async with (
+            outliving("event loop's lag", self._watch_loop),
+            serving({"/metrics": self._answer}, port, what="metrics", setting="metrics_port"),
+        ):
+            yield
 
     async def text(self) -> bytes:
         """All of it, in Prometheus' text format."""

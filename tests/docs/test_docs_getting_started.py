@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.docs.markdown import ROOT
 
 PAGE = ROOT / "docs" / "getting-started.md"
@@ -27,6 +29,7 @@ def script(directory: Path) -> str:
     return text.replace(PLACE, str(directory)).replace('export PATH="$PWD/.venv/bin:$PATH"\n', "")
 
 
+@pytest.mark.timeout(600)
 def test_every_command_of_the_page_does_what_the_page_says(tmp_path: Path) -> None:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("GITSYNC_", "KUBE"))}
     who = {
@@ -43,7 +46,7 @@ def test_every_command_of_the_page_does_what_the_page_says(tmp_path: Path) -> No
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=280,
+        timeout=580,
         check=False,
     )
     assert done.returncode == 0, done.stdout

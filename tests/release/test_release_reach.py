@@ -19,6 +19,7 @@ from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import ComingSync, Inner
 from gitsync.release.wanted.reach import AccountReach
 from gitsync.release.wanted.revisionobjects import RevisionObjects
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.wantedobjects import WantedObjects
 from tests.controlplane.cluster import Cluster as Plane
 from tests.release.reconciling import finds_nothing, renders_nothing
@@ -252,4 +253,4 @@ async def test_who_was_to_be_removed_and_stays_for_now_is_asked_what_he_wants() 
         return [ComingSync(item, claimant, frozenset({"c1"}), frozenset({key}), ())]
 
     wanted.to_come.syncs, wanted.to_come.leaving_with_charts = coming, lambda: leaving
-    assert await wanted.for_sync(ASKER).to_be() == {claimant: {key}}
+    assert await SyncClaims(wanted, ASKER).to_be() == {claimant: {key}}

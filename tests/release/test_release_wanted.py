@@ -19,6 +19,7 @@ from gitsync.release.wanted import tocome
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import ComingSync, Inner, no_syncs
 from gitsync.release.wanted.revisionobjects import RevisionObjects
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.valueschanges import data_digest
 from gitsync.release.wanted.wantedobjects import WantedObjects
 
@@ -98,7 +99,7 @@ async def test_a_definition_in_crds_is_in_nobody_s_way() -> None:
 
 async def test_a_sync_and_a_release_that_claim_an_object_at_once_do_not_both_get_it() -> None:
     world = World("a", a=[CRD], b=[])
-    sync = world.wanted.for_sync(Claimant("sync", "gitsync-system/fleet"))
+    sync = SyncClaims(world.wanted, Claimant("sync", "gitsync-system/fleet"))
     world.wanted.claims.set(Claimant("sync", "gitsync-system/fleet"), "let go", [CRD, MAP])
     taken, claimed = await asyncio.gather(
         sync.take(MAP), world.wanted.claim(world.release("b"), [MAP], []), return_exceptions=True
@@ -114,6 +115,63 @@ async def test_of_two_that_claim_an_object_at_once_one_gets_it() -> None:
     claims = (world.wanted.claim(world.release(name), [CRD, MAP], []) for name in ("b", "c"))
     found = await asyncio.gather(*claims, return_exceptions=True)
     assert [type(item) for item in found] == [type(None), ObjectTaken]
+
+
+async def test_who_arrives_while_others_are_asked_is_not_overlooked() -> None:
+    """He has nothing yet when it is asked who has it, and is no longer on his way when it is asked who is."""
+    world = World("")
+
+    async def arrives(_: Collection[Inner]) -> list[ComingSync]:
+        manifest = helm_release("b", [MAP])
+        world.index.update(ObjectKey.of(manifest), manifest)
+        await asyncio.sleep(0)
+        return []
+
+    world.wanted.to_come.syncs = arrives
+    found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP])
+    assert found == {MAP: Claimant("HelmRelease", "x/b")}
+
+
+async def test_who_arrives_in_a_namespace_while_others_are_asked_is_not_overlooked() -> None:
+    world, namespace = World(""), ObjectKey("", "Namespace", "", "x")
+
+    async def arrives(_: Collection[Inner]) -> list[ComingSync]:
+        if len(asked) == 1:  # the first question is who is to have the Namespace itself
+            manifest = helm_release("b", [MAP])
+            world.index.update(ObjectKey.of(manifest), manifest)
+        asked.append(None)
+        await asyncio.sleep(0)
+        return []
+
+    asked: list[None] = []
+    world.wanted.to_come.syncs = arrives
+    found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [namespace])
+    assert found == {namespace: Claimant("HelmRelease", "x/b", inside=MAP)}
+
+
+async def test_what_is_left_to_a_release_on_its_way_is_looked_at_once_it_is_deployed() -> None:
+    """It may find that what helm has deployed is what it is to be, and then nothing applies the object again."""
+    world, woken = World("somebody"), list[ObjectKey]()
+    world.wanted.wake = woken.append
+    manifest = helm_release("b", [])
+    status, manifest["status"] = manifest["status"], {}
+    key = ObjectKey.of(manifest)
+    world.index.update(key, manifest)
+
+    async def renders(release: HelmRelease) -> RevisionObjects:
+        return RevisionObjects(owned=frozenset({MAP}))
+
+    world.wanted.to_come.objects_of = renders
+    found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP])
+    assert found == {MAP: Claimant("HelmRelease", "x/b")}
+    world.wanted.claims.first_commit.set()
+    assert not await world.wanted.objects_taken(world.release("b"))  # it is none yet that could apply it again
+
+    inventory = helm_release("b", [MAP])["status"]["inventory"]
+    metadata = {**manifest["metadata"], "resourceVersion": "2"}
+    world.index.update(key, {**manifest, "metadata": metadata, "status": {**status, "inventory": inventory}})
+    assert woken == [key]
+    assert await world.wanted.objects_taken(world.release("b"))
 
 
 async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,9 +289,9 @@ async def test_what_has_its_values_from_what_a_sync_has_just_written_may_want_an
     manifest["spec"]["valuesFrom"] = [{"kind": "ConfigMap", "name": "values"}]
     world.index.update(ObjectKey.of(manifest), manifest)
     key, root = ObjectKey("", "ConfigMap", "x", "values"), Claimant("sync", "gitsync-system/fleet")
-    world.wanted.for_sync(Claimant("sync", "x/far"), "secretRef x/far").about_to_write(key, "c2")
+    SyncClaims(world.wanted, Claimant("sync", "x/far"), "secretRef x/far").about_to_write(key, "c2")
     assert await world.wanted.others(root, [MAP], commits=["c2"]) == {}
-    world.wanted.for_sync(Claimant("sync", "x/kv")).about_to_write(key, "c2")
+    SyncClaims(world.wanted, Claimant("sync", "x/kv")).about_to_write(key, "c2")
     doubt = "ConfigMap/x/values is about to be changed by sync/x/kv"
     found = await world.wanted.others(root, [MAP], commits=["c2"])
     assert found == {MAP: Claimant("HelmRelease", "x/b", doubt=doubt)}

@@ -18,12 +18,14 @@ from gitsync.errors import GitsyncError, NotFound
 from gitsync.manifests import Desired, ManifestReader
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.owner import Owner
+from gitsync.sync.planner import Planner
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage.configmaps import SyncStore
 from gitsync.sync.storage.history import JournalEntry
@@ -94,13 +96,9 @@ class Place:
 
     def _start(self, index: ReleaseIndex) -> None:
         wanted = WantedObjects(index, ObjectClaims(), renders_nothing, finds_nothing, lambda _: None)
+        claims, live = SyncClaims(wanted, self.owner.claimant), LiveReader(self.cluster, {})
         self.syncer = Syncer(
-            self.cluster,
-            index,
-            wanted.for_sync(self.owner.claimant),
-            SyncSpec(self.owner),
-            self.store(),
-            LiveReader(self.cluster, {}),
+            Planner(self.cluster, index, claims, SyncSpec(self.owner), self.store(), live),
             Artifacts().add(self.name, Head(self.owner.repository)),
             FairSlots(1, "objects"),
         )

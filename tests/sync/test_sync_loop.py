@@ -18,11 +18,13 @@ from gitsync.live.wishes import known_wishes
 from gitsync.manifests import DesiredObject, parse_file
 from gitsync.manifests.desired import assemble
 from gitsync.manifests.select import Selection
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer
 from gitsync.sync.owner import Owner, stamped
 from gitsync.sync.plan import verdict_of
+from gitsync.sync.planner import Planner
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage import history as journals
 from gitsync.sync.storage import inventory as inventories
@@ -116,14 +118,14 @@ async def test_comparing_all_of_a_large_commit_with_the_cluster_does_not_hold_th
     store = SyncStore(cluster, namespace, "fleet")
     await store.save_inventory(Inventory(COMMIT.id).with_entries(entries))
     wishes = known_wishes(cluster)
-    wanted, repository = wishes.for_sync(OWNER.claimant), Artifacts().add("fleet", Head(OWNER.repository))
+    wanted, repository = SyncClaims(wishes, OWNER.claimant), Artifacts().add("fleet", Head(OWNER.repository))
     async with cluster.watch("", "PodTemplate", namespace=namespace) as watch:  # so that only comparing takes time
         reader = LiveReader(cluster, {("", "PodTemplate"): watch})
-        syncer = Syncer(cluster, wishes.index, wanted, SyncSpec(OWNER), store, reader, repository, slots)
-        known = await syncer.inventory()
+        syncer = Syncer(Planner(cluster, wishes.index, wanted, SyncSpec(OWNER), store, reader), repository, slots)
+        known = await syncer.planner.inventory()
 
         async def plan() -> None:
-            found = await syncer.plan(desired, full=True)
+            found = await syncer.planner.plan(desired, full=True)
             assert {step.verdict for step in found.steps} == {"unchanged"}
 
         def compare_all() -> None:

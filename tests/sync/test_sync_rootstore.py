@@ -33,7 +33,7 @@ class Root:
             "kustomize.toolkit.fluxcd.io/namespace": place.namespace,
         }
         self.seen: dict[ObjectKey, Kustomization] = {}
-        place.syncer.store = self.store()
+        place.syncer.planner.store = self.store()
 
     def store(self) -> RootStore:
         """As an agent has it that has just started, and knows what was looked at last."""

@@ -24,6 +24,7 @@ from gitsync.kustomize import Kustomizer
 from gitsync.live.requests import confirm_commit
 from gitsync.manifests import ManifestReader
 from gitsync.release.controller import Releases
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.runtime.schedule import Schedule
@@ -33,6 +34,7 @@ from gitsync.sources.resolve.artifacts import Artifacts, Head
 from gitsync.sync.apply import Syncer
 from gitsync.sync.build import CommitSource
 from gitsync.sync.owner import Owner
+from gitsync.sync.planner import Planner
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage.configmaps import SyncStore
@@ -123,9 +125,10 @@ async def world(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> 
             stack.push_async_callback(mirror.close)
             repository = artifacts.add(f"{namespace}/{name}", Head(str(origin.path)))
             owner, store = Owner(name, namespace, str(origin.path), "fleet"), SyncStore(cluster, namespace, name)
-            wanted = releases.wanted.for_sync(owner.claimant)
+            wanted = SyncClaims(releases.wanted, owner.claimant)
             live = LiveReader(cluster, watches)
-            syncer = Syncer(cluster, releases.index, wanted, SyncSpec(owner), store, live, repository, slots)
+            planner = Planner(cluster, releases.index, wanted, SyncSpec(owner), store, live)
+            syncer = Syncer(planner, repository, slots)
             source = CommitSource(
                 mirror, Directories(ManifestReader(), Builder(Kustomizer())), name, fetched.charts.workers, "fleet"
             )

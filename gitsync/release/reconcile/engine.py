@@ -26,6 +26,7 @@ from gitsync.release.status.builder import DeployedRevision, RevisionFields
 from gitsync.release.status.events import cause_of
 from gitsync.release.status.history import running, snapshot_of, succeeded
 from gitsync.release.storage.record import Record
+from gitsync.release.wanted.releaseclaims import ReleaseClaims
 from gitsync.release.wanted.wantedobjects import WantedObjects
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Engine:
 
     def options(self, request: ReconcileRequest, action: DeployAction, cause: str = "") -> ActionOptions:
         """How an action is to behave; ``cause`` is the commit's words unless given."""
-        claims = self.wanted.of(request.release)
+        claims = ReleaseClaims(self.wanted, request.release)
         cause = cause or cause_of(request.commit)
         leftovers = self.leftovers(request)
         return deploy_options(request.release, action, cause, self.expressions, claims.others, claims.claim, leftovers)
@@ -65,13 +66,13 @@ class Engine:
     ) -> UninstallOptions:
         """How an uninstall is to behave. ``replaced``: the HelmRelease is another release from now on, and what that
         has as well is not deleted; ``for_good``: it is removed."""
-        claims, leftovers = self.wanted.of(request.release), self.leftovers(request)
+        claims, leftovers = ReleaseClaims(self.wanted, request.release), self.leftovers(request)
         wanted_by = claims.renamed if replaced else claims.others
         return uninstall_options(request.release, wanted_by, leftovers, for_good=for_good)
 
     def leftovers(self, request: ReconcileRequest) -> Leftovers:
         """What earlier revisions have left in the cluster."""
-        claims = self.wanted.of(request.release)
+        claims = ReleaseClaims(self.wanted, request.release)
         return Leftovers(
             leftovers_of(request.manifest),
             claims.others_ever,

@@ -182,14 +182,20 @@ class ToCome:
         else:
             return None
         asker, cluster = question.asker, question.cluster
-        inside = list(self.claims.inside(goes, cluster=cluster, but=asker))
-        leaving = set(filter(self._leaves, {item.by_name for item in inside}))
         return (
-            await self._first_reached((item for item in inside if item.by_name not in leaving), question)
+            await self._first_reached(self._inside_now(goes, question, leaving=False), question)
             or await self._inside_to_come(goes, question)
+            # Who was on his way may have arrived meanwhile.
+            or await self._first_reached(self._inside_now(goes, question, leaving=False), question)
             or await self._first_that_keeps(self.claims.kept_inside(goes, cluster=cluster, but=asker), question)
-            or _about_to_go([item for item in inside if item.by_name in leaving])
+            or _about_to_go(self._inside_now(goes, question, leaving=True))
         )
+
+    def _inside_now(self, goes: Callable[[ObjectKey], bool], question: Question, *, leaving: bool) -> list[Claimant]:
+        """Who has something inside, of those who are about to be removed or of the others."""
+        inside = list(self.claims.inside(goes, cluster=question.cluster, but=question.asker))
+        out = set(filter(self._leaves, {item.by_name for item in inside}))
+        return [item for item in inside if (item.by_name in out) == leaving]
 
     def _leaves(self, claimant: Claimant) -> bool:
         if claimant.kind == "HelmRelease":

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gitsync.api.identity import ObjectKey
-from gitsync.defects import outlive
+from gitsync.defects import outliving
 from gitsync.errors import GitsyncError, InventoryError
 from gitsync.sync.storage.history import JournalEntry, newest
 
@@ -50,13 +50,10 @@ class KustomizationJournal:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
         """Write what is recorded, while entered, and what is left at the end."""
-        task = asyncio.create_task(outlive("journal of Kustomizations", self._keep_written))
         try:
-            yield
+            async with outliving("journal of Kustomizations", self._keep_written):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             await self._write()
 
     async def _keep_written(self) -> None:

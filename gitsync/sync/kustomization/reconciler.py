@@ -506,13 +506,15 @@ class KustomizationReconciler:
         self.waiting.pop(key, None)
         removes = not why_left(kustomization) and not self._around.is_root(kustomization)
         syncer = await self._last_syncer(kustomization, wanted) if removes else None
-        if syncer is not None and len(await syncer.inventory()):
+        if syncer is not None and len(await syncer.planner.inventory()):
             by_hand = remover is None
-            syncer.spec = replace(syncer.spec, prune=True, waits=False, is_removed=by_hand, may_return=not by_hand)
+            syncer.planner.spec = replace(
+                syncer.spec, prune=True, waits=False, is_removed=by_hand, may_return=not by_hand
+            )
             result = await syncer.sync(wanted, full=True, files=0, interrupt=interrupt)
             if result.result == "superseded":
                 return None
-            if len(await syncer.inventory()):
+            if len(await syncer.planner.inventory()):
                 why = f"not all of its objects are gone yet: {listed(result.left, 3)}"
                 reason, message = problem_of(result) or (RECONCILIATION_FAILED, why)
                 said = {"kustomization": key.namespaced_name, "why": message}

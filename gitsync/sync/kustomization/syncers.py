@@ -78,8 +78,8 @@ class Syncers:
             self._made[key] = _made_for(kustomization), found
         if found.cluster is not cluster:
             # What the agent knows of objects is not for everybody: they are read as the account, one by one.
-            found.live = LiveReader(cluster, {}) if cluster is not self.factory.cluster else self.factory.live
-        found.cluster, found.spec = cluster, spec
+            found.planner.live = LiveReader(cluster, {}) if cluster is not self.factory.cluster else self.factory.live
+        found.planner.cluster, found.planner.spec = cluster, spec
         return found
 
     async def cluster_of(self, kustomization: Kustomization, remote: Remote | None) -> Cluster:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from gitsync.defects import outlive
+from gitsync.defects import outliving
 from gitsync.errors import GitsyncError
 from gitsync.sync.reporting.report import Report
 from gitsync.sync.spec import SyncSpec
@@ -71,13 +71,10 @@ class UnderWay:
         if self._store is None:
             yield
             return
-        task = asyncio.create_task(outlive("what is under way", self._keep_written), name="under way")
         try:
-            yield
+            async with outliving("what is under way", self._keep_written):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             self._reports.clear()
             await self.write()
 

@@ -12,7 +12,7 @@ from gitsync.errors import OwnedByAnother
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import state_of
-from gitsync.release.wanted.wantedobjects import SyncClaims, told
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.sync.outcome import Outcomes, ReleasesSettling
 
 #: Seconds between two looks at a release that has other values.
@@ -36,10 +36,10 @@ class Holders:
         if self.wanted.has_news(hold.owner):
             return None
         if hold.owner is None or not hold.claimant.doubt:
-            return OwnedByAnother(told(hold), hint="remove it from the chart or from Git")
+            return OwnedByAnother(hold.told, hint="remove it from the chart or from Git")
         outcome = Outcomes(self.index).of(hold.owner)
         state = f"{hold.claimant} is {outcome.phase}: {outcome.message}"
-        return OwnedByAnother(told(hold), hint=f"{state}; put that right, or remove the object from Git")
+        return OwnedByAnother(hold.told, hint=f"{state}; put that right, or remove the object from Git")
 
     async def change(self, hold: Hold) -> None:
         """Return when a hold may have ended, or will not end any more."""

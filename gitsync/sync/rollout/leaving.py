@@ -11,7 +11,7 @@ from itertools import chain
 from gitsync.api.identity import ObjectKey
 from gitsync.graph import Graph
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.wanted.wantedobjects import SyncClaims
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.progress import telling
 from gitsync.runtime.together import until_one_ends
 from gitsync.sync.owner import Owner

@@ -17,7 +17,7 @@ from gitsync.apply.ownership import prune_disabled, taken_by_helm, why_not_prune
 from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.wanted.wantedobjects import SyncClaims
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.sync.reporting.report import Report
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage.inventory import Entry

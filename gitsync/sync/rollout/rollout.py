@@ -45,7 +45,7 @@ from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.values.lines import lines_written
-from gitsync.release.wanted.wantedobjects import SyncClaims, told
+from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import Report as Listener
@@ -281,7 +281,7 @@ class Rollout:
         while step.holder is not None and (hold := await self.wanted.take(step.key)) is not None:
             if (error := self._holders.error(hold)) is not None:
                 raise error
-            await self._waiting(step, told(hold), self._holders.change(hold))
+            await self._waiting(step, hold.told, self._holders.change(hold))
 
     async def _waiting(self, step: Step, why: str, change: Awaitable[T]) -> T:
         """Wait for a release to change what keeps a step from being taken; the others go on meanwhile."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from gitsync.backoff import Backoff
-from gitsync.defects import outlive, tell_defect
+from gitsync.defects import outliving, tell_defect
 from gitsync.errors import SettingsError
 from gitsync.metering import METER
 from gitsync.runtime import frames
@@ -47,13 +47,10 @@ async def listening(webhooks: Webhooks, port: int) -> AsyncIterator[None]:
     gatekeeper = Gatekeeper(webhooks, listener)
     webhooks.routes.publish = gatekeeper.publish
     webhooks.has_port = True
-    running = asyncio.create_task(outlive("webhooks", gatekeeper.run), name="webhooks")
     try:
-        yield
+        async with outliving("webhooks", gatekeeper.run):
+            yield
     finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
         listener.close()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from watchfiles import awatch
 
-from gitsync.defects import outlive
+from gitsync.defects import outliving
 from gitsync.errors import SettingsError
 from gitsync.web.receivers.delivery import Delivery, Proved, Refusal
 from gitsync.web.receivers.routes import Route, Routes, path_of
@@ -35,13 +35,10 @@ class RootToken:
     async def serving(self) -> AsyncIterator[None]:
         """Take deliveries, by another token as soon as the file has one. Raises: SettingsError when it has none."""
         log.info("webhook of the repository", path=await self._put(await self._token()))
-        watching = asyncio.create_task(outlive("webhook token", self._watch), name="webhook token")
         try:
-            yield
+            async with outliving("webhook token", self._watch):
+                yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
             self.routes.drop(self)
 
     def __hash__(self) -> int:

@@ -25,7 +25,7 @@ from gitsync.api.names import (
     KUSTOMIZE_GROUP,
     SOURCE_GROUP,
 )
-from gitsync.defects import outlive
+from gitsync.defects import outliving
 from gitsync.errors import GitsyncError
 from gitsync.live.commits import RecordedCommit, by_commit, held_commit, with_those_under_way
 from gitsync.live.known import Known
@@ -91,13 +91,8 @@ class Board:
         journals[under_way_key(*self.journal).name] = self._read_under_way
         work: list[partial[Any]] = [partial(self._objects, *kind) for kind in KINDS]
         work += [partial(self._journal, name, read) for name, read in journals.items()]
-        tasks = [asyncio.create_task(outlive("page", one), name="page") for one in work]
-        try:
+        async with outliving("page", *work):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def loaded(self) -> None:
         """Return when all kinds were listed, or could not be, or that takes long."""
@@ -196,12 +191,8 @@ class Board:
                 self.tell()
 
         watch = self.cluster.watch("", "ConfigMap", namespace=namespace, fields=f"metadata.name={name}")
-        reader = asyncio.create_task(outlive("journal", reading), name="journal")
-        try:
+        async with outliving("journal", reading):
             await self._follow(f"ConfigMap {name}", watch, take, _nothing)
-        finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
 
     async def _follow(
         self,

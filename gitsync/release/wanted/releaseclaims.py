@@ -1,0 +1,55 @@
+"""What the actions on one release need to know of who wants its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.apply.claimant import Claimant
+from gitsync.release.wanted.comingsync import cluster_of
+from gitsync.release.wanted.wantedobjects import WantedObjects
+
+#: Who may want anything before it is known which commit is wanted.
+_UNKNOWN_SYNC = Claimant("sync", "of this agent", "it has read no commit since it was started")
+
+
+class ReleaseClaims:
+    """Who else wants the objects of a release, and a claim on those to come. ``commit`` is the one that is acted on;
+    None for the one behind the release's state at each moment."""
+
+    def __init__(self, wanted: WantedObjects, release: HelmRelease, commit: CommitInfo | None = None) -> None:
+        self._wanted = wanted
+        self._release = release
+        self._commit = commit
+
+    async def others(self, keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
+        """Of these objects, those that somebody else wants, and who."""
+        await self._wanted.first_commit()
+        release = self._release
+        commit = self._commit or self._wanted.index.commit_of(release.key)
+        me = Claimant.of_release(release.key)
+        commits = set() if commit is None else {commit.id}
+        if release.metadata.deletion_timestamp:  # by hand, it may be: then those that move what it has are news, too
+            commits |= set(self._wanted.claims.commits.values())
+        return await self._wanted.others(me, keys, cluster=cluster_of(release), commits=commits)
+
+    async def others_ever(self, keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
+        """The same for leftovers: those of a commit that may be long past, so whatever cannot be read or rendered now
+        may want them."""
+        if not keys:
+            return {}
+        if not self._wanted.claims.first_commit.is_set():
+            return dict.fromkeys(keys, _UNKNOWN_SYNC)
+        me = Claimant.of_release(self._release.key)
+        return await self._wanted.others(me, keys, cluster=cluster_of(self._release), commits=None)
+
+    async def renamed(self, keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
+        """The same for objects of the release under a name, namespace or chart that it leaves: those that it has under
+        the new one are wanted by itself."""
+        own, release = await self._wanted.objects_of(self._release), self._release.key
+        return {**await self.others(keys), **{key: me for key in keys if (me := own.claimant(release, key))}}
+
+    async def claim(self, keys: Iterable[ObjectKey], hooks: Iterable[ObjectKey]) -> None:
+        """See WantedObjects.claim."""
+        await self._wanted.claim(self._release, keys, hooks)

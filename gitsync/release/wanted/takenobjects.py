@@ -1,0 +1,63 @@
+"""What others have taken of the objects of a release, or have left to it: it may have to apply them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import ObjectKey
+from gitsync.apply.claimant import Claimant
+from gitsync.apply.ownership import belongs_to
+from gitsync.release.action.inventory import CRD
+from gitsync.release.status.observed import ObservedStatus
+from gitsync.release.wanted.claims import ObjectClaims
+from gitsync.release.wanted.tocome import Find
+
+
+@dataclass
+class TakenObjects:
+    """Remembers them by release until that claims what it is to have. ``find`` reads an object."""
+
+    claims: ObjectClaims
+    find: Find
+    _taken: dict[Claimant, set[ObjectKey]] = field(default_factory=dict)
+    #: Left to it since it was last looked at whose they are.
+    _left: dict[Claimant, set[ObjectKey]] = field(default_factory=dict)
+
+    def note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
+        """``me`` is about to have these: releases that are deployed with some of them do not as they were."""
+        for key in keys:
+            if key.kind == CRD:  # many charts have the same one in their crds/
+                continue
+            for other in self.claims.holders(key, cluster=cluster) - {me}:
+                self._taken.setdefault(other, set()).add(key)
+
+    def note_left(self, owner: Claimant, key: ObjectKey) -> bool:
+        """Somebody leaves an object to a release; whether that is news. One that is on its way may find that what is
+        deployed is what it is to be, and then nothing applies the object again."""
+        left = self._left.setdefault(owner, set()) if owner.kind == "HelmRelease" and key.kind != CRD else {key}
+        is_news = key not in left
+        left.add(key)
+        return is_news
+
+    def has_left(self, release: Claimant) -> bool:
+        """Whether something was left to a release of which it has yet to be looked at whose it is."""
+        return bool(self._left.get(release))
+
+    async def of(self, release: HelmRelease) -> bool:
+        """Whether some are another's. What was left to it the object itself says: it may have been taken meanwhile,
+        also when nobody remembers, or rolled back by hand."""
+        me, ref = Claimant.of_release(release.key), ObservedStatus(release.manifest).last_ref
+        if ref is not None:
+            for key in sorted(self._left.get(me, ())):
+                live = await self.find(release.key, key)
+                if live is None or not belongs_to(live, ref.name, ref.namespace):
+                    self._taken.setdefault(me, set()).add(key)
+                self._left.get(me, set()).discard(key)
+        return bool(self._taken.get(me))
+
+    def forget(self, release: Claimant) -> None:
+        """It applies all that it has, or is gone."""
+        self._taken.pop(release, None)
+        self._left.pop(release, None)
