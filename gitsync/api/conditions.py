@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gitsync.api.names import READY, TRUE
+from gitsync.api.names import PROGRESSING_WITH_RETRY, READY, RECONCILING, TRUE
 from gitsync.api.status import Condition, ConditionStatus
 from gitsync.text import shorten
 
@@ -77,6 +77,11 @@ def is_ready(manifest: Manifest) -> bool:
     if status.get("observedGeneration") != manifest.get("metadata", {}).get("generation"):
         return False
     return bool(ready_of(manifest).get("status") == TRUE)
+
+
+def has_tried(manifest: Manifest) -> bool:
+    """Whether an object that is not ready has failed at something itself, and tries again, rather than waits."""
+    return bool(condition_of(manifest, RECONCILING).get("reason") == PROGRESSING_WITH_RETRY)
 
 
 def held_for(condition: Condition, now: datetime) -> float | None:

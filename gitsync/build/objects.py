@@ -18,7 +18,6 @@ from gitsync.build.opening import (
     may_be_encrypted,
     opened_value,
     spelled,
-    stays_encrypted,
 )
 from gitsync.build.origins import ANNOTATION, Origins, origin_of
 from gitsync.build.spec import BuildSpec
@@ -26,7 +25,7 @@ from gitsync.build.substitute import DISABLED_KEY, NotSubstituted, Substituted, 
 from gitsync.diff import yaml_lines
 from gitsync.errors import EncryptedError, ManifestError, YamlError
 from gitsync.kubeyaml import load, split
-from gitsync.manifests import ENCRYPTED, FileContent, Place, is_encrypted, parse_value
+from gitsync.manifests import ENCRYPTED, FileContent, Place, as_it_stays, is_encrypted, parse_value, stays_encrypted
 
 _KUSTOMIZE_GROUP: Final = "kustomize.config.k8s.io/"
 _ENCRYPTED_HINT: Final = (
@@ -126,7 +125,7 @@ class _Maker:
         if is_encrypted(value) and not is_sealed and not plain.is_meant:
             self.errors.append(EncryptedError(ENCRYPTED, origin=place.origin, hint=_ENCRYPTED_HINT))
             return None
-        value = self._finished(value)
+        value = self._finished(as_it_stays(value) if plain.is_meant else value)
         substituted = self._variables is not None
         found = parse_value(value, place, self._default_namespace, substituted=substituted, sealed=is_sealed)
         found = _masked(found, done) if found.errors and done.values else found
@@ -134,7 +133,7 @@ class _Maker:
 
     def _plain(self, text: str) -> _Plain:
         """A document decrypted. Raises: NotOpened."""
-        if self._opened is None or not may_be_encrypted(text):
+        if not may_be_encrypted(text) or (self._opened is None and "/decrypt" not in text):
             return _Plain(text)
         try:
             value = load(text)
@@ -144,7 +143,7 @@ class _Maker:
             return _Plain(text)
         if stays_encrypted(value):
             return _Plain(text, is_meant=True)
-        if self._opened.sealed or (found := opened_value(value, self._opened)) is None:
+        if self._opened is None or self._opened.sealed or (found := opened_value(value, self._opened)) is None:
             return _Plain(text)
         return _Plain("\n".join(yaml_lines(found.value)), found.secrets, is_opened=True)
 

@@ -20,7 +20,7 @@ from gitsync.api.identity import Origin
 from gitsync.build.follow import Plan
 from gitsync.errors import ManifestError, SopsError, SopsUnavailable, YamlError
 from gitsync.kubeyaml import decode, load, split
-from gitsync.manifests import is_encrypted
+from gitsync.manifests import is_encrypted, stays_encrypted
 from gitsync.runtime.together import finish_all
 from gitsync.sops import Format, Keys, Sops, file_format, is_marked, marked_format
 from gitsync.text import MASK
@@ -29,9 +29,6 @@ from gitsync.text import MASK
 _VALUE: Final = b"ENC[AES256_GCM,"
 _FIELDS: Final = b"sops"
 _WORD: Final = re.compile(r"[^\s'\"`:,;=\[\]{}()<>]{2,}")
-#: The annotation that keeps an object as it is.
-_DISABLED_KEY: Final = "kustomize.toolkit.fluxcd.io/decrypt"
-_DISABLED: Final = "disabled"
 _WHOLE_HINT: Final = "encrypt the object as a whole; a patch of it is decrypted as a file of its own, named in patches"
 #: Entries of a Secret that may be encrypted texts are longer than this, in base64.
 _SHORTEST_ENTRY: Final = 100
@@ -102,14 +99,6 @@ def is_encrypted_file(data: bytes) -> bool:
 def may_be_encrypted(text: str) -> bool:
     """Whether it is worth a look whether something in a document is encrypted."""
     return "sops:" in text or "ENC[" in text or "kind: Secret" in text
-
-
-def stays_encrypted(value: Mapping[str, Any]) -> bool:
-    """Whether an object is to be left as it is, by its annotation."""
-    metadata = value.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    said = annotations.get(_DISABLED_KEY) if isinstance(annotations, dict) else None
-    return isinstance(said, str) and said.casefold() == _DISABLED
 
 
 def holds_encrypted(value: dict[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """Requests to an API server that are under way at once, in turns by whom they are for.
 
-One release may have ten thousand objects, and its requests wait behind each other, not before those of others.
+One release may have ten thousand objects, and its requests wait behind each other, not before those of others. Other
+than FairSlots this tells nobody that one waits: that would be another request.
 """
 
 from __future__ import annotations

@@ -15,8 +15,11 @@ from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, KUSTOMIZE_NAME_LAB
 from gitsync.errors import FieldErrors
 from gitsync.graph import Edge
 from gitsync.live.standing import Standing, standing
-from gitsync.release.dependencies.order import Order, edges_of
-from gitsync.sync.kustomization.order import waits_inside
+from gitsync.release.dependencies.order import Order
+from gitsync.release.dependencies.others import Followed
+from gitsync.release.dependencies.places import edges_of
+from gitsync.sync.kustomization.order import followed_by
+from gitsync.sync.kustomization.statusstore import sync_behind
 
 
 class Known:
@@ -105,13 +108,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _Ties:
-    """What leads from an object to others: what it ``needs``, where it has its ``source``, the HelmReleases ``inside``
-    that it waits for, and by which namespace and name Helm has the release. The object as it was read would take five
-    times as much memory."""
+    """What leads from an object to others: what it ``needs``, where it has its ``source``, the HelmReleases and
+    Kustomizations ``inside`` that it waits for, and by which namespace and name Helm has the release. The object as it
+    was read would take five times as much memory."""
 
     needs: Sequence[Edge[ObjectKey]] = ()
     source: ObjectKey | None = None
-    inside: Sequence[ObjectKey] = ()
+    inside: Sequence[Followed] = ()
     helm: tuple[str, str] = ("", "")
 
 
@@ -126,8 +129,8 @@ def _ties(key: ObjectKey, manifest: Manifest) -> _Ties:
             return _Ties(tuple(edges_of(release)), release.source, helm=name)
         if is_kustomization(key):
             item = Kustomization.parse(manifest)
-            needs = tuple(Edge(key, reference.key) for reference in item.dependencies())
-            return _Ties(needs, item.source, tuple(waits_inside(item)))
+            inside = followed_by(item) if sync_behind(manifest) is None else ()
+            return _Ties(tuple(edges_of(item)), item.source, tuple(inside))
     return _NONE
 
 
@@ -154,10 +157,10 @@ class _Kustomizations:
         """See Others. A look is no time to wait for something."""
         return ""
 
-    def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
+    def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         """See Others."""
-        return {key: [edge.dependency for edge in ties.needs] for key, ties in self._found.items()}
+        return {key: ties.needs for key, ties in self._found.items()}
 
-    def followed(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
+    def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
         """See Others."""
         return {key: ties.inside for key, ties in self._found.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gitsync.api import names
-from gitsync.api.conditions import condition_of, ready_of
+from gitsync.api.conditions import condition_of, has_tried, ready_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.health import assess
@@ -54,6 +54,8 @@ def standing(manifest: Manifest) -> Standing:
     acting = condition_of(manifest, names.RECONCILING).get("status") == names.TRUE and (
         ready.get("status") != names.FALSE or reason not in _PASSING | {names.DEPENDENCY_CYCLE}
     )
+    if not is_release(ObjectKey.of(manifest)):
+        acting = acting and not has_tried(manifest)
     if (manifest.get("spec") or {}).get("suspend") is True:
         return Standing("suspended", names.SUSPENDED, message, since)
     if is_mere_configuration(manifest) and health.status == "ready":

@@ -7,7 +7,14 @@ from gitsync.manifests.faults import is_manifest
 from gitsync.manifests.ignore import IgnoreRules
 from gitsync.manifests.limits import MAX_FILES, MAX_TOTAL_BYTES
 from gitsync.manifests.parse import Place, parse_file, parse_value
-from gitsync.manifests.placeholders import ENCRYPTED, LFS_POINTER, is_encrypted, is_lfs_pointer
+from gitsync.manifests.placeholders import (
+    ENCRYPTED,
+    LFS_POINTER,
+    as_it_stays,
+    is_encrypted,
+    is_lfs_pointer,
+    stays_encrypted,
+)
 from gitsync.manifests.reader import ManifestReader
 from gitsync.manifests.rules import RulesReader
 from gitsync.manifests.select import Selection
@@ -29,11 +36,13 @@ __all__ = [
     "Selection",
     "Source",
     "Unread",
+    "as_it_stays",
     "assemble",
     "is_encrypted",
     "is_lfs_pointer",
     "is_manifest",
     "parse_file",
     "parse_value",
+    "stays_encrypted",
     "unread_errors",
 ]

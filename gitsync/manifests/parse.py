@@ -20,9 +20,11 @@ from gitsync.manifests.limits import MAX_ERRORS, MAX_OBJECT_BYTES
 from gitsync.manifests.placeholders import (
     ENCRYPTED,
     LFS_POINTER,
+    as_it_stays,
     has_encrypted_kind,
     is_encrypted,
     is_lfs_pointer,
+    stays_encrypted,
     variable_faults,
 )
 from gitsync.manifests.serverset import take_server_set
@@ -138,6 +140,8 @@ class _File:
             named = isinstance(value.get("metadata"), dict) and isinstance(value["metadata"].get("name"), str)
             reason = "a document without apiVersion and kind" + (f", {ENCRYPTED}" if encrypted else "")
             self._pass_over(place.origin, reason, suspect=named)
+        elif encrypted and stays_encrypted(value) and not has_encrypted_kind(value):
+            self._value(as_it_stays(value), place)
         elif encrypted:
             key = self._key_of(value)
             self._add_error(EncryptedError(ENCRYPTED, origin=place.origin, key=key, hint=_ENCRYPTED_HINT))

@@ -7,12 +7,13 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from gitsync.api import dotted
+from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import group_of
 from gitsync.api.names import HELM_GROUP, KUSTOMIZE_GROUP, SOURCE_GROUP
 from gitsync.manifests.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from gitsync.api import FieldPath, Manifest
 
@@ -22,6 +23,9 @@ ENCRYPTED: Final = "encrypted with SOPS, and nothing decrypts it here"
 #: The first line of a pointer, today's and the one of its predecessor (git-lfs, docs/spec.md).
 _LFS: Final = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\r?\n")
 _ENCRYPTED_VALUE: Final = "ENC["
+#: The annotation of an object that is to be applied encrypted.
+_DECRYPT_KEY: Final = f"{KUSTOMIZE_GROUP}/decrypt"
+_DECRYPT_DISABLED: Final = "disabled"
 #: Kinds that are applied encrypted: their controller decrypts them in the cluster.
 _MEANT_ENCRYPTED: Final = frozenset((("isindir.github.com", "SopsSecret"),))
 #: A variable as kustomize-controller replaces it; ``$${name}`` is an escaped one, which stays.
@@ -63,6 +67,21 @@ def has_encrypted_kind(value: dict[str, Any]) -> bool:
     """Whether not even the kind of an object is known without the keys: its rules had SOPS encrypt everything."""
     head = value.get("apiVersion"), value.get("kind")
     return any(isinstance(field, str) and field.startswith(_ENCRYPTED_VALUE) for field in head)
+
+
+def stays_encrypted(value: Mapping[str, Any]) -> bool:
+    """Whether an object is to be applied as it is, by its annotation."""
+    metadata = value.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    said = annotations.get(_DECRYPT_KEY) if isinstance(annotations, dict) else None
+    return isinstance(said, str) and said.casefold() == _DECRYPT_DISABLED
+
+
+def as_it_stays(value: dict[str, Any]) -> dict[str, Any]:
+    """One that is to be applied so. Kubernetes' own kinds have no field for what SOPS has written beside: as Flux does,
+    that is left out. Nothing can decrypt them any more."""
+    is_ours_to_cut = is_builtin(group_of(str(value.get("apiVersion", ""))))
+    return {name: found for name, found in value.items() if name != "sops"} if is_ours_to_cut else value
 
 
 def variable_faults(manifest: Manifest) -> Iterator[Fault]:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import is_kustomization
+from gitsync.api.identity import Manifest, ObjectKey, Origin
+from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import FIELD_MANAGER, SOURCE_GROUP, flux_sync_of, sync_of
 from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.diff import subset_differs
 from gitsync.errors import DependencyMissing, FieldErrors, GitsyncError
-from gitsync.graph import Held
+from gitsync.graph import Edge, Held
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.preview.dryrun import ObjectPreviews, as_applied
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.order import Order
+from gitsync.release.dependencies.others import Followed
+from gitsync.release.dependencies.places import edges_of, written_in
 from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.commit import Brought
 from gitsync.sources.trees import CommitTrees
@@ -160,7 +162,7 @@ class Unfolding:
         for _ in range(2 * MAX_NESTING):
             self._learn(root)
             await self._gather(root, pruned_by)
-            held = Order.of(self._all_releases(), self).held
+            held = Order.of(self._all_releases(), self, self._place).held
             blocks = {key: self._block(found.kustomization, held.get(key)) for key, found in self._found.items()}
             states = {key: (await self._state(found), str(blocks[key])) for key, found in self._found.items()}
             news = [key for key, state in states.items() if self._states.get(key) != state]
@@ -312,14 +314,32 @@ class Unfolding:
         """See Others. A look is no time to wait for something."""
         return ""
 
-    def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
+    def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         """See Others."""
-        return {key: [reference.key for reference in item.dependencies()] for key, item in self.all().items()}
+        return {key: edges_of(item) for key, item in self.all().items()}
 
-    def followed(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
+    def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
         """See Others."""
-        waiting = {key: found for key, found in self._found.items() if found.kustomization.spec.wait}
-        return {key: sorted(found.desired.helm_releases) for key, found in waiting.items() if found.desired is not None}
+        found = {key: it for key, it in self._found.items() if not it.kustomization.spec.suspend}
+        return {key: [Followed(key, inside) for inside in self._inside(it)] for key, it in found.items()}
+
+    def _inside(self, found: Unfolded) -> Iterable[ObjectKey]:
+        """What one waits for once it has applied all."""
+        item = found.kustomization
+        if item.spec.kube_config is not None or self.is_root(item):
+            return ()
+        inside = found.desired.objects if found.desired is not None and item.spec.wait else ()
+        keys = inside if item.spec.wait else [check.key for check in item.spec.health_checks]
+        return sorted(key for key in keys if is_release(key) or self._waits(key))
+
+    def _waits(self, key: ObjectKey) -> bool:
+        found = self._found.get(key)
+        return found is not None and not found.kustomization.spec.suspend
+
+    def _place(self, dependent: ObjectKey, dependency: ObjectKey) -> Origin | None:
+        """See Places."""
+        item = self.inputs.objects.get(dependent)
+        return written_in(item, dependency) if item is not None else None
 
 
 def _kustomizations(desired: Desired) -> list[DesiredObject]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,11 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
 )
 from gitsync.cel.expressions import Expressions
+from gitsync.graph import Held
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.clusters import AgentIdentity, TargetCluster, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.order import otherwise_held
 from gitsync.release.dependencies.states import is_current
 from gitsync.release.desired import desired_release
 from gitsync.release.drift.correct import Drift
@@ -95,11 +97,12 @@ class Releases:
             implied=self._implied,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
-        self._held: frozenset[ObjectKey] = frozenset()
+        self._held: Mapping[ObjectKey, Held[ObjectKey]] = {}
         self._gathering: asyncio.TimerHandle | None = None
         sources.subscribe(self._on_source_change)
         self.index.subscribe(self._on_release_change)
         self.index.on_other_change.append(self._on_other_change)
+        self.index.on_moved.append(self._gather_graph_changes)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[tuple[str, str], Informer]]:
@@ -190,8 +193,8 @@ class Releases:
     def _graph_changed(self) -> None:
         """A cycle may have been closed or broken by a change of another release: wake whom that concerns."""
         self._gathering = None
-        held = frozenset(filter(is_release, self.index.held))
-        for key in held ^ self._held:
+        held = {key: found for key, found in self.index.held.items() if is_release(key)}
+        for key in otherwise_held(self._held, held):
             self.queue.wake(key)
         self._held = held
 

@@ -2,7 +2,7 @@
 
 They are core/v1 Events with a count, which ``kubectl describe`` and ``kubectl get events`` show best (``3x over 10m``).
 Like client-go's recorder (tools/record) this one counts repetitions up instead of writing more Events, and bounds how
-many an object gets.
+many an object gets. What goes on and on is written ever more rarely.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ MOST_KNOWN = 4000
 FORGET = 600.0
 #: Events that an object may have at once, and the seconds after which it may have one more.
 BURST, REFILL = 20, 30.0
+#: Seconds until a repetition is written that comes after one was, at first, and at most; twice as long each time.
+PAUSE, LONGEST_PAUSE = 30.0, 480.0
 #: Seconds at the end for what waits to be written.
 DRAIN = 2.0
 _MAX_MESSAGE = 1024
@@ -65,6 +67,8 @@ class _Written:
     key: ObjectKey
     count: int
     at: float
+    #: Seconds from then in which repetitions are merely counted.
+    pause: float = 0.0
 
 
 @dataclass(slots=True)
@@ -85,9 +89,10 @@ class _Allowance:
 class EventRecorder:
     """Takes Events at any time and writes them one after the other while ``running``; each costs one request."""
 
-    def __init__(self, cluster: Cluster, instance: str) -> None:
+    def __init__(self, cluster: Cluster, instance: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._instance = instance
+        self._clock = clock
         self._waiting: dict[_Same, _Waiting] = {}
         self._written: LRUCache[_Same, _Written] = LRUCache(MOST_KNOWN)
         self._allowances: LRUCache[str, _Allowance] = LRUCache(MOST_KNOWN)
@@ -111,7 +116,7 @@ class EventRecorder:
         if (waiting := self._waiting.get(same)) is not None:
             waiting.times += 1
             return
-        now = time.monotonic()
+        now = self._clock()
         if len(self._waiting) >= MOST_WAITING or not self._allowed(uid, now):
             log.debug("event left out", object=str(ObjectKey.of(about)), reason=event.reason)
             return
@@ -142,7 +147,7 @@ class EventRecorder:
     async def _write_all(self) -> None:
         while True:
             self._changed.clear()
-            now = time.monotonic()
+            now = self._clock()
             due = next((same for same, item in self._waiting.items() if item.due <= now or self._closing), None)
             if due is not None:
                 waiting = self._waiting.pop(due)
@@ -172,27 +177,30 @@ class EventRecorder:
 
     def _known(self, same: _Same) -> _Written | None:
         written = self._written.get(same)
-        if written is not None and time.monotonic() - written.at > FORGET:
+        if written is not None and self._clock() - written.at > FORGET:
             del self._written[same]
             return None
         return written
 
     async def _count_up(self, written: _Written, waiting: _Waiting) -> bool:
-        """Say that it happened again; False when the Event is gone."""
-        body = {"count": written.count + waiting.times, "lastTimestamp": rfc3339(waiting.moment)}
+        """Say that it happened again, ever more rarely; False when the Event is gone."""
+        written.count += waiting.times
+        if self._clock() - written.at < written.pause:
+            return True  # the next one to be written says how often it was
+        body = {"count": written.count, "lastTimestamp": rfc3339(waiting.moment)}
         try:
             await self._cluster.patch(written.key, body, manager=COMPONENT)
         except NotFound:
             return False
-        written.count += waiting.times
-        written.at = time.monotonic()
+        written.at = self._clock()
+        written.pause = min(max(written.pause * 2, PAUSE), LONGEST_PAUSE)
         return True
 
     async def _create(self, same: _Same, waiting: _Waiting) -> None:
         event = event_about(waiting.about, same[1], waiting.moment, self._instance)
         event["count"] = waiting.times
         await self._cluster.create(event, manager=COMPONENT)
-        self._written[same] = _Written(ObjectKey.of(event), waiting.times, time.monotonic())
+        self._written[same] = _Written(ObjectKey.of(event), waiting.times, self._clock())
 
 
 def event_about(about: Manifest, event: Event, moment: datetime, instance: str) -> Manifest:

@@ -30,6 +30,8 @@ class WorkQueue(Generic[K]):
         self._name = name
         self._running: dict[K, tuple[asyncio.Task[None], Interrupt]] = {}
         self._again: set[K] = set()
+        #: Those whose pass has begun, of those that have one.
+        self._begun: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._stopped = False
         self._meter = METER.queue(name)
@@ -48,12 +50,12 @@ class WorkQueue(Generic[K]):
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         self._meter.woken(key)
-        if key in self._running:
+        if key not in self._running:
+            self._start(key)
+        elif key in self._begun:  # else it has yet to look at anything
             self._again.add(key)
             if interrupt:
                 self._running[key][1].set(interrupt)
-            return
-        self._start(key)
 
     def wake_later(self, key: K, delay: float) -> None:
         """Wake ``key`` after ``delay`` seconds, unless it is woken before."""
@@ -96,6 +98,7 @@ class WorkQueue(Generic[K]):
     async def _pass(self, key: K, interrupt: Interrupt) -> None:
         delay, result = None, "error"
         work_for(getattr(key, "namespace", ""))
+        self._begun.add(key)
         self._meter.began(key)
         try:
             delay = await self._work(key, interrupt)
@@ -105,6 +108,7 @@ class WorkQueue(Generic[K]):
             delay = AFTER_DEFECT
         finally:
             del self._running[key]
+            self._begun.discard(key)
             self._meter.ended(key, result)
             if key in self._again and not self._stopped:
                 self._again.discard(key)

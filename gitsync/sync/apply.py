@@ -32,7 +32,7 @@ from gitsync.sync.owner import Owner
 from gitsync.sync.plan import Step, SyncPlan
 from gitsync.sync.planner import Planner
 from gitsync.sync.policy import is_left_once_there, left_alone
-from gitsync.sync.reporting.report import Report
+from gitsync.sync.reporting.report import Failures, Report
 from gitsync.sync.reporting.underway import UnderWay
 from gitsync.sync.rollout.prune import Pruner
 from gitsync.sync.rollout.rollout import Rollout
@@ -87,7 +87,7 @@ class Syncer:
         self._held = ""
         #: The commit that is tried again and again, "" for none, and what was said of it.
         self._tried = ""
-        self._reminders = Reminders()
+        self._reminders, self._failures = Reminders(), Failures()
         #: What syncs did that were cut short: it is yet to come into the journal, newest first.
         self._unwritten: tuple[JournalEntry, ...] = ()
 
@@ -129,8 +129,8 @@ class Syncer:
         plan = await self.planner.plan(desired, full=full, guess=True)
         desired = plan.desired
         if self._tried != desired.commit.id:
-            self._tried, self._reminders = desired.commit.id, Reminders()
-        report = Report(desired.commit, self.spec.context, self._reminders)
+            self._tried, self._reminders, self._failures = desired.commit.id, Reminders(), Failures()
+        report = Report(desired.commit, self.spec.context, self._reminders, self._failures)
         before = await self.planner.inventory()
         if plan.held and not await self.store.confirmed(desired.commit.id):
             return await self._hold(plan, report)
@@ -286,6 +286,7 @@ class Syncer:
         """From here on the plan's commit is what the repository has."""
         releases = [step for step in plan.steps if self.spec.is_release(step.key)]
         changing = [step.key for step in releases if step.verdict in ("new", "changed")]
+        self.index.written(step.desired for step in plan.steps if self.spec.works_on(step.key) and not step.refused)
         self.repository.carry_out(Artifact.of(plan.desired), changing)
 
     def claim(self, plan: SyncPlan) -> None:

@@ -17,7 +17,7 @@ from gitsync.backoff import Backoff, Outage
 from gitsync.defects import outlive
 from gitsync.errors import ApiError, GitsyncError, GitUnavailable, NotVerified, RetryableError
 from gitsync.git import Poll, Poller, redacted_url, watch_local
-from gitsync.logs import commit_context, keep_secret, keeping_secrets
+from gitsync.logs import Once, commit_context, keep_secret, keeping_secrets
 from gitsync.metering import METER
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_fails
@@ -62,6 +62,7 @@ class SyncReconciler:
         self._full = True
         self._backoff: Backoff[str] = Backoff()
         self._outage = Outage()
+        self._once = Once()
         self._queue: WorkQueue[str] = WorkQueue(self._sync, "sync")
         syncer.wanted.claims.on_release.append(self._on_claim_dropped)
         syncer.wanted.claims.on_emptied.append(self._on_emptied)
@@ -270,8 +271,12 @@ class SyncReconciler:
             if current is None:
                 await self._source.verify(commit)
                 self._repository.carry_out(Artifact.of(await self._source.read(commit)), ())
+            self._once.over(self._name)
         except GitsyncError as error:
-            self._log.warning("charts of the commit before cannot be read", commit=commit_id[:7], error=error)
+            # Of one cause the words may differ each time.
+            said = {"commit": commit_id[:7], "error": error}
+            if self._once.is_news(self._name, f"{commit_id} {type(error).__name__}"):
+                self._log.warning("charts of the commit before cannot be read", **said)
 
     def _later(self, commit: CommitInfo, error: RetryableError) -> float:
         delay = max(self._backoff.next(self._name), error.retry_after or 0.0)

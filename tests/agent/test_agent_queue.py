@@ -66,6 +66,16 @@ async def test_a_key_that_is_woken_while_it_is_worked_on_gets_one_more_pass_and_
     assert work.most == 1
 
 
+async def test_a_pass_that_has_yet_to_begin_sees_what_is_there_and_is_neither_interrupted_nor_repeated() -> None:
+    work = Work()
+    queue = WorkQueue(work, "test")
+    queue.wake("a")
+    queue.wake("a", interrupt="it is being removed")
+    work.go.set()
+    await asyncio.sleep(1)
+    assert (work.begun, work.ended) == (["a"], ["a"])
+
+
 async def test_an_interrupt_ends_the_pass_under_way_and_the_next_one_starts_afresh() -> None:
     work = Work()
     queue = WorkQueue(work, "test")

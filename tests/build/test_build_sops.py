@@ -178,9 +178,17 @@ async def test_a_patch_is_decrypted_and_what_it_comes_into_is_known(key: AgeKey,
 
 
 async def test_what_is_to_stay_encrypted_does(key: AgeKey, builder: Builder) -> None:
+    """With decryption, and without it. Kubernetes' own kinds have no field for what SOPS has written beside, so that
+    goes, as with Flux; others may have one."""
     text = encrypted(SECRET.replace("  name:", f"  annotations: {{{DISABLED}}}\n  name:"), key, "yaml", *SECRET_ONLY)
-    (manifest,) = manifests(await opened({"a.yaml": text}, Keys("Secret 'a/b'"), builder))
-    assert manifest["stringData"]["password"].startswith("ENC[")
+    thing = text.replace(b"apiVersion: v1", b"apiVersion: example.com/v1").replace(b"kind: Secret", b"kind: Thing")
+    decrypting = await opened({"a.yaml": text, "b.yaml": thing}, Keys("Secret 'a/b'"), builder)
+    plainly = await built({"a.yaml": text.decode(), "b.yaml": thing.decode()})
+    for desired in (decrypting, plainly):
+        found = {item["kind"]: item for item in manifests(desired)}
+        assert found["Secret"]["stringData"]["password"].startswith("ENC[")
+        assert found["Secret"].keys() == {"apiVersion", "kind", "metadata", "stringData"}
+        assert found["Thing"]["sops"]["mac"].startswith("ENC[")
 
 
 DISABLED = "kustomize.toolkit.fluxcd.io/decrypt: disabled"

@@ -99,6 +99,11 @@ class Flux:
         found = self._kubectl("get", KIND, name, "-n", "flux-system", "-o", "json", "--ignore-not-found")
         return json.loads(found) if found else {}
 
+    def clear(self, name: str) -> None:
+        """Take away what a Kustomization says of itself."""
+        patch = ["patch", KIND, name, "-n", "flux-system", "--subresource=status", "--type=merge"]
+        self._kubectl(*patch, "-p", '{"status": {"conditions": []}}')
+
     def inventory(self, name: str) -> set[str]:
         """The ids that a Kustomization's status names."""
         entries = self.kustomization(name)["status"]["inventory"]["entries"]

@@ -154,7 +154,7 @@ def test_cycles_across_kinds_are_named_and_mended(
     assert circle in ready["message"]
     kept = f"HelmRelease/{namespace}/kept -> Kustomization/{namespace}/keeper"
     line = agent.until(lambda line: kept in line.msg, kept)
-    assert f"Kustomization/{namespace}/keeper: it has applied the release, and waits for it" in line.fields["hint"]
+    assert f"Kustomization/{namespace}/keeper: it is ready only when HelmRelease/" in line.fields["hint"]
 
     fleet.commit(
         {

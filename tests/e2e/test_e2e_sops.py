@@ -23,6 +23,7 @@ from tests.until import ask_until
 PASSWORD = "correct-horse-battery-9"
 TOKEN = "open-sesame-token-7"
 DECRYPTION = {"provider": "sops", "secretRef": {"name": "sops-age"}}
+Password = Callable[[str], str | None]
 SECRET_ONLY = ("--encrypted-regex", "^(data|stringData)$")
 
 
@@ -147,6 +148,39 @@ def test_what_is_encrypted_is_applied_and_told_to_nobody(
     cluster.wait("apps", "condition=Ready=False")
     agent.stop()
     nobody_tells(agent, kubectl, namespace, PASSWORD, TOKEN, key.identity)
+
+
+def test_what_is_to_stay_encrypted_is_applied_as_it_is(
+    agent: AgentProcess,
+    fleet: Fleet,
+    cluster: Cluster,
+    key: AgeKey,
+    namespace: str,
+    password: Password,
+    give_key: Callable[[AgeKey], None],
+) -> None:
+    """By a Kustomization that decrypts, by one that does not, and by the sync of the directory itself."""
+    give_key(key)
+    disabled = "  annotations: {kustomize.toolkit.fluxcd.io/decrypt: Disabled}\n"
+
+    def stays(name: str) -> str:
+        return closed(secret(name).replace("metadata:\n", f"metadata:\n  namespace: {namespace}\n{disabled}"), key)
+
+    fleet.commit(
+        {
+            "clusters/apps.yaml": apps(namespace),
+            "clusters/plain.yaml": kustomization(namespace, "plain", "./plain"),
+            "clusters/secret.yaml": stays("root"),
+            "apps/secret.yaml": stays("apps"),
+            "plain/secret.yaml": stays("plain"),
+        },
+        "they stay encrypted",
+    )
+    agent.start().wait_for("sync finished")
+    for name in ("apps", "plain"):
+        cluster.wait(name)
+    for name in ("root", "apps", "plain"):
+        assert str(password(name)).startswith("ENC[AES256_GCM,")
 
 
 def test_a_key_that_comes_later_opens_at_once_and_nothing_is_applied_half(

@@ -78,7 +78,7 @@ spec:
 
 
 def test_what_a_commit_deletes_while_it_still_waits_comes_back_with_its_revert(
-    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
+    agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str, sync_name: str
 ) -> None:
     other = f"{namespace}-other"
     both = {
@@ -102,8 +102,11 @@ def test_what_a_commit_deletes_while_it_still_waits_comes_back_with_its_revert(
     agent.wait_for("object deleted", object=f"ConfigMap/{namespace}/wanted", commit=bad[:7])
     agent.wait_for("release uninstalled", release=f"{namespace}/app")
     revert = fleet.commit({**both, "fleet/never.yaml": None}, "the mistake is taken back")
-    agent.wait_for("sync superseded by a newer commit", commit=bad[:7])
+    agent.wait_for("sync superseded", commit=bad[:7])
     agent.wait_for("sync finished", commit=revert[:7])
+    told = next(line for line in agent.command("log", f"--name={sync_name}").splitlines() if bad[:7] in line)
+    assert "superseded in " in told
+    assert f"(commit {revert[:7]} is newer)" in told
     assert is_there(kubectl, "configmap", "wanted", "-n", namespace)
     assert is_there(kubectl, "helmrelease", "app", "-n", namespace)
     assert not is_there(kubectl, "deployment", "never", "-n", other)
@@ -122,7 +125,7 @@ def test_what_is_on_its_way_out_when_it_is_wanted_again_comes_back_once_it_has_g
     gone = fleet.commit({"fleet/held.yaml": None}, "held leaves")
     agent.until(lambda line: line.msg == "waiting" and HOLD in line.fields["for"], "waiting")
     again = fleet.commit({"fleet/held.yaml": held(namespace, "held")}, "held is wanted again")
-    agent.wait_for("sync superseded by a newer commit", commit=gone[:7])
+    agent.wait_for("sync superseded", commit=gone[:7])
     agent.until(
         lambda line: line.msg == "waiting" and HOLD in line.fields["for"] and line.fields["commit"] == again[:7],
         "waiting",

@@ -36,7 +36,7 @@ from gitsync.errors import FieldErrors, InventoryError
 from gitsync.health import assess, finished
 from gitsync.health.registry import RULES
 from gitsync.live.events import last_seen
-from gitsync.release.dependencies.order import edges_of
+from gitsync.release.dependencies.places import edges_of
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import summarise

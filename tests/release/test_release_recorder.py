@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -72,6 +72,33 @@ async def test_the_same_again_is_counted_up_at_one_request_each(cluster: Cluster
     counts = {item["involvedObject"]["name"]: item["count"] for item in await events(cluster, namespace)}
     assert counts == {"redis": 3, "other": 1}
     assert (cluster.requests["create"], cluster.requests["patch"]) == (2, 1)
+
+
+async def test_what_happens_again_and_again_is_written_ever_more_rarely(cluster: Cluster, namespace: str) -> None:
+    """In an hour, every forty seconds."""
+    now = 0.0
+    events_of = EventRecorder(cluster, "gitsync/test", lambda: now)
+
+    async def count() -> int:
+        return sum(item["count"] for item in await events(cluster, namespace))
+
+    async with events_of.running():
+        for number in range(90):
+            now = number * 40.0
+            events_of.record(about(namespace), FAILED)
+            if number in (0, 1, 2, 4, 7, 13, 25, 37, 49, 61, 73, 85):
+                await ask_until(count, number + 1)
+            for _ in range(20):  # which is enough to be looked at
+                await asyncio.sleep(0)
+    assert (cluster.requests["create"], cluster.requests["patch"]) == (1, 11)
+    assert await count() == 86
+
+
+async def ask_until(ask: Callable[[], Awaitable[int]], wanted: int) -> None:
+    async def is_so() -> bool:
+        return await ask() == wanted
+
+    await until(is_so)
 
 
 async def test_an_event_that_somebody_deleted_is_written_anew(cluster: Cluster, namespace: str) -> None:

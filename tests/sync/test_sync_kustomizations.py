@@ -14,7 +14,7 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.errors import CrossNamespaceRefused, DependencyCycle, DependencyMissing, FieldNotSupported
 from gitsync.release.access import AccessRules
-from gitsync.release.dependencies.order import Order, cycle_error
+from gitsync.release.dependencies.order import Order, held_error
 from gitsync.release.wanted.comingsync import cluster_named, cluster_of
 from gitsync.sync.kustomization.controller import seen_of
 from gitsync.sync.kustomization.dependencies import blocked
@@ -126,12 +126,61 @@ def test_a_cycle_through_what_it_waits_for_holds_the_release_and_not_the_one_tha
     )
     order = ordered({key("infra"): Kustomization.parse(infra)}, {app.key: app})
     assert order.held.keys() == {app.key}
-    error = cycle_error(order.held[app.key], order.graph)
+    error = held_error(order.held[app.key])
     cycle = "HelmRelease/ns/app -> Kustomization/ns/infra -> HelmRelease/ns/app"
     assert error.message.startswith(f"dependency cycle: {cycle}")
-    assert error.hint.startswith("remove the dependsOn that leads to Kustomization/ns/infra")
+    assert error.hint == "remove the dependsOn that leads to Kustomization/ns/infra: it is ready only when " + (
+        "HelmRelease/ns/app is"
+    )
     infra["spec"]["wait"] = False
     assert not ordered({key("infra"): Kustomization.parse(infra)}, {app.key: app}).held
+
+
+def test_the_sync_of_the_settings_is_in_no_cycle_with_who_depends_on_its_kustomization() -> None:
+    known = {key("root"): Kustomization.parse(brings("root", "low", wait=True))}
+    known[key("low")] = Kustomization.parse(manifest("low", needs=("root",)))
+    order = KustomizationOrder(
+        lambda: known, lambda _: None, lambda _: "", lambda _: Outcome("moving"), lambda it: it.key == key("root")
+    )
+    assert not Order.of({}, order).held
+
+
+def brings(name: str, *inside: str, needs: tuple[str, ...] = (), **spec: Any) -> Manifest:
+    """One that has applied these Kustomizations."""
+    found = manifest(name, needs=needs, **spec)
+    ids = [f"ns_{it}_kustomize.toolkit.fluxcd.io_Kustomization" for it in inside]
+    found["status"]["inventory"] = {"entries": [{"id": it, "v": "v1"} for it in ids]}
+    found["metadata"]["annotations"] = {"gitsync.dev/origin": f"clusters/{name}.yaml:1:1"}
+    return found
+
+
+def held_among(*manifests: Manifest) -> dict[str, str]:
+    """Who is held, with the text of the cycle."""
+    typed = {ObjectKey.of(it): Kustomization.parse(it) for it in manifests}
+    return {it.name: held.cycle.explain() for it, held in ordered(typed).held.items()}
+
+
+def test_a_cycle_across_levels_holds_who_depends_and_not_who_waits_for_what_it_has_applied() -> None:
+    """``top`` waits for ``mid``, which waits for ``low``, which depends on ``top``; ``behind`` depends on ``mid``."""
+    low = manifest("low", needs=("top",))
+    low["metadata"]["annotations"] = {"gitsync.dev/depends-on-origin": "mid/low.yaml:7"}
+    top, mid = brings("top", "mid", wait=True), brings("mid", "low", wait=True)
+    held = held_among(top, mid, low, manifest("behind", needs=("mid",)), manifest("free"))
+    assert held.keys() == {"low", "behind"}
+    assert held["low"] == (
+        "ns/low -> ns/top at mid/low.yaml:7; ns/top -> ns/mid at clusters/top.yaml:1; "
+        "ns/mid -> ns/low at clusters/mid.yaml:1"
+    )
+    assert held_among(top, mid, manifest("low", needs=("top",), suspend=True)) == {}
+    assert held_among(brings("top", "mid", wait=True, suspend=True), mid, low) == {}
+    assert held_among(brings("top", "mid"), mid, low) == {}
+
+
+def test_a_health_check_of_who_depends_on_it_is_a_cycle() -> None:
+    check = {"apiVersion": f"{KUSTOMIZE_GROUP}/v1", "kind": "Kustomization", "name": "low", "namespace": "ns"}
+    top = brings("top", healthChecks=[check])
+    assert held_among(top, manifest("low", needs=("top",))).keys() == {"low"}
+    assert held_among(top, manifest("low")) == {}
 
 
 @pytest.mark.parametrize(

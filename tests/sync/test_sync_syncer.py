@@ -16,7 +16,7 @@ from gitsync.apply.live import LIST_ALL_FROM
 from gitsync.backoff import Reminders
 from gitsync.cluster.transport import Answer, Request
 from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, NotFound, OwnedByAnother
-from gitsync.sync.reporting.report import Report
+from gitsync.sync.reporting.report import Failures, Report
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.sync.syncing import Content, Fault, FaultyCluster, Place, places
 
@@ -115,6 +115,26 @@ def test_what_many_objects_fail_for_has_a_line_for_two_of_them_and_one_for_the_r
         ("sync finished with failures", ""),
     ]
     assert len(report.problems) == report.counts["failed"] == 9
+
+
+def test_what_fails_in_another_order_is_no_news_and_one_more_is() -> None:
+    keys = [ObjectKey("", "ConfigMap", "ns", f"item-{number}") for number in range(5)]
+    reminders, failures = Reminders(), Failures()
+
+    def told(*order: int) -> list[tuple[str, int]]:
+        """Of a try in which these fail, what is said, and of how many."""
+        with capture_logs() as lines:
+            report = Report(CommitInfo(FIRST), {}, reminders, failures)
+            for number in order:
+                report.failed(keys[number], NotFound("no", status=404, verb="apply"))
+            report.finish("failed")
+        found = [line for line in lines if line["log_level"] == "error"]
+        return [(line["event"], line.get("number", 1)) for line in found]
+
+    assert told(0, 1, 2, 3) == [("object failed", 1), ("object failed", 1), ("more objects failed", 2)]
+    for order in ((3, 2, 1, 0), (2, 0, 3, 1), (3, 1)):
+        assert told(*order) == []
+    assert told(4, 3, 2, 1, 0) == [("more objects failed", 3)]
 
 
 async def test_what_fails_again_and_again_is_said_once_and_what_is_new_at_once(place: Place) -> None:

@@ -92,7 +92,7 @@ def _data(item: RecordedCommit) -> dict[str, Any]:
 def _lines(item: RecordedCommit) -> Iterator[str]:
     first, root = item.first, item.root
     when = datetime.fromtimestamp(first.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    yield f"commit {first.commit[:7]}  {when}" + (f"  {root.result} in {root.took:.1f}s" if root is not None else "")
+    yield one_line(f"commit {first.commit[:7]}  {when}" + (f"  {_ended(root)}" if root is not None else ""))
     yield "  " + one_line(f"{first.author}: {first.subject}")
     if root is not None:
         yield f"  {_counts(root)}"
@@ -100,8 +100,13 @@ def _lines(item: RecordedCommit) -> Iterator[str]:
             yield "  " + one_line(f"held until it is confirmed: {root.why}")
         yield from _changes(root)
     for name, entry in item.through.items():
-        yield f"  through kustomization {name}: {entry.result} in {entry.took:.1f}s, {_counts(entry)}"
+        yield "  " + one_line(f"through kustomization {name}: {_ended(entry)}, {_counts(entry)}")
         yield from _changes(entry)
+
+
+def _ended(entry: JournalEntry) -> str:
+    why = f" ({entry.why})" if entry.result == "superseded" and entry.why else ""
+    return f"{entry.result} in {entry.took:.1f}s{why}"
 
 
 def _counts(entry: JournalEntry) -> str:

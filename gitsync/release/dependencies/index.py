@@ -22,9 +22,11 @@ from gitsync.errors import (
     KindUnknown,
 )
 from gitsync.graph import Graph, Held
+from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.holds import Hold
-from gitsync.release.dependencies.order import Order, cycle_error, shown
+from gitsync.release.dependencies.order import Order, cycle_error, held_error, shown
 from gitsync.release.dependencies.others import NoOthers, Others
+from gitsync.release.dependencies.places import EdgePlaces
 from gitsync.release.dependencies.release_owners import ReleaseOwners
 from gitsync.release.dependencies.states import commit_of, is_current
 
@@ -58,10 +60,14 @@ class ReleaseIndex:
         #: Kustomizations that were applied, and are yet to be heard of, with the generations that they have by now.
         self._brought: dict[ObjectKey, int] = {}
         self._order: Order | None = None
+        #: Where Git has what one waits for.
+        self.places = EdgePlaces()
         #: The Kustomizations.
         self.others: Others = NoOthers()
         #: Called with a Kustomization that may stand otherwise than before.
         self.on_other_change: list[Callable[[ObjectKey], None]] = []
+        #: Called when a cycle is written in other lines than before.
+        self.on_moved: list[Callable[[], None]] = []
         self._listeners: list[Listener] = []
         #: Called when a sync has applied a commit, and what that changed is ready or has failed.
         self.on_commit_applied: list[Callable[[], None]] = []
@@ -287,6 +293,7 @@ class ReleaseIndex:
         before = self._manifests.pop(key, None)
         self._set_release(key, None)
         self._needs.pop(key, None)
+        self.places.forget(key)
         self.owners.update(key, None)
         self._removers.pop(key, None)
         self._answers.pop(key, None)
@@ -411,18 +418,26 @@ class ReleaseIndex:
     def cycle_of(self, key: ObjectKey) -> BlockedError | None:
         """The dependency cycle that a release is a member of; None when it is not, though it may be behind one."""
         held = self.held.get(key)
-        return cycle_error(held, self.graph) if held is not None and held.via is None else None
+        return cycle_error(held.cycle) if held is not None and held.via is None else None
 
     def _whole_order(self) -> Order:
         """Made anew when a dependsOn changed, or somebody came or went."""
         if self._order is None:
             found = {key: it if isinstance(it, HelmRelease) else None for key, it in self._releases.items()}
-            self._order = Order.of(found, self.others)
+            self._order = Order.of(found, self.others, self.places.place)
         return self._order
 
     def others_ordered(self) -> None:
         """Kustomizations depend on others than before."""
         self._order = None
+
+    def written(self, items: Iterable[DesiredObject]) -> None:
+        """A commit has these objects, be it in other lines than the one before: those in cycles say in which."""
+        moved = [item.key for item in items if self.places.note(item)]
+        if self._order is not None and any(key in self._order.held for key in moved):
+            self._order = None
+            for listener in self.on_moved:
+                listener()
 
     def other_changed(self, key: ObjectKey) -> None:
         """What is known of a Kustomization is another by now, or it is gone: those that wait for it look again."""
@@ -451,7 +466,7 @@ class ReleaseIndex:
         ready when that says so, at whatever commit, and nothing beyond it counts.
         """
         if (held := self.held.get(key)) is not None:
-            return Blocked(cycle_error(held, self.graph), frozenset(held.cycle.members))
+            return Blocked(held_error(held), frozenset(held.cycle.members))
         missing, unready = self._unready(key)
         if not missing and not unready:
             return None

@@ -3,81 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import ObjectKey, Origin
+from gitsync.api.identity import ObjectKey
 from gitsync.api.kinds import is_release
-from gitsync.api.names import DEPENDS_ON_ORIGIN_ANNOTATION
 from gitsync.errors import BlockedError, DependencyCycle, DependencyNotReady
 from gitsync.graph import Cycle, Edge, Graph, Held
-from gitsync.release.dependencies.others import Others
-from gitsync.text import whole_number
+from gitsync.release.dependencies.others import Followed, Others
+from gitsync.release.dependencies.places import Places, edges_of, nowhere
 
 
 @dataclass(frozen=True)
 class Order:
-    """``graph`` has what ``dependsOn`` names. ``held`` are those in or behind a cycle of it; of HelmReleases also those
-    in a cycle through a Kustomization that has applied them and waits for them: nothing but another commit ends that,
-    and it is the Kustomization that brings the commit, so it goes on."""
+    """``graph`` has what ``dependsOn`` names. ``held`` are those that a ``dependsOn`` of theirs leads into a cycle, be
+    it through a Kustomization that is ready only when what it has applied is. Who is in a cycle by such a wait alone
+    goes on: nothing but another commit ends the cycle, and it is by him that this comes."""
 
     graph: Graph[ObjectKey]
     held: Mapping[ObjectKey, Held[ObjectKey]]
 
     @classmethod
-    def of(cls, releases: Mapping[ObjectKey, HelmRelease | None], others: Others) -> Order:
-        """None stands for a release that cannot be read."""
-        return cls.of_edges({key: edges_of(it) if it is not None else () for key, it in releases.items()}, others)
+    def of(cls, releases: Mapping[ObjectKey, HelmRelease | None], others: Others, places: Places = nowhere) -> Order:
+        """None stands for a release that cannot be read. ``places`` says where Git has an edge of a cycle now."""
+        edges = {key: edges_of(it) if it is not None else () for key, it in releases.items()}
+        return cls.of_edges(edges, others, places)
 
     @classmethod
-    def of_edges(cls, releases: Mapping[ObjectKey, Sequence[Edge[ObjectKey]]], others: Others) -> Order:
+    def of_edges(
+        cls,
+        releases: Mapping[ObjectKey, Sequence[Edge[ObjectKey]]],
+        others: Others,
+        places: Places = nowhere,
+    ) -> Order:
         """The same of what each release waits for. Nodes are sorted, so that a cycle has the same name whoever of its
         members came first."""
         needs = others.needs()
         nodes = [*sorted(releases), *sorted(needs)]
         edges = [edge for found in releases.values() for edge in found]
-        edges += [Edge(key, dependency) for key in sorted(needs) for dependency in needs[key]]
+        edges += [edge for key in sorted(needs) for edge in needs[key]]
         graph = Graph(nodes, edges)
-        followed = [Edge(key, inside) for key, found in sorted(others.followed().items()) for inside in found]
+        followed = [edge for key, found in sorted(others.followed().items()) for edge in found if key in needs]
         held = graph.held()
         if followed:
             whole = Graph(nodes, [*edges, *followed]).held()
-            held = {key: found for key, found in whole.items() if is_release(key)} | held
-        return cls(graph, held)
+            held = {key: found for key in whole if (found := _led(key, whole, graph)) is not None} | held
+        return cls(graph, _placed(held, places))
 
 
-def cycle_error(held: Held[ObjectKey], graph: Graph[ObjectKey]) -> BlockedError:
-    """What to say of one that is held."""
-    if held.via is not None:
-        return DependencyNotReady(
-            f"dependency '{shown(held.via)}' is not ready: it is held by the dependency cycle {held.cycle}"
-        )
+def _led(key: ObjectKey, whole: Mapping[ObjectKey, Held[ObjectKey]], graph: Graph[ObjectKey]) -> Held[ObjectKey] | None:
+    """How a dependsOn of one leads into a cycle of all waits; None when none does, and it is merely what it has applied
+    that is held."""
+    found, wanted = whole[key], [item for item in graph.dependencies(key) if item in whole]
+    if found.via is None:
+        is_led = any(whole[item].via is None and whole[item].cycle is found.cycle for item in wanted)
+    else:
+        is_led = found.via in wanted
+    if is_led:
+        return found
+    return Held(whole[wanted[0]].cycle, via=wanted[0]) if wanted else None
+
+
+def _placed(held: Mapping[ObjectKey, Held[ObjectKey]], places: Places) -> Mapping[ObjectKey, Held[ObjectKey]]:
+    """The same, with where Git has each edge of the cycles now."""
+    cycles: dict[int, Cycle[ObjectKey]] = {}
+    for found in held.values():
+        if id(found.cycle) not in cycles:
+            edges = (
+                replace(edge, origin=places(edge.dependent, edge.dependency) or edge.origin)
+                for edge in found.cycle.edges
+            )
+            cycles[id(found.cycle)] = replace(found.cycle, edges=tuple(edges))
+    return {key: Held(cycles[id(found.cycle)], found.via) for key, found in held.items()}
+
+
+def otherwise_held(
+    before: Mapping[ObjectKey, Held[ObjectKey]], now: Mapping[ObjectKey, Held[ObjectKey]]
+) -> list[ObjectKey]:
+    """Those that are held since, or no more, or by something else: also by the same, written in other lines."""
+
+    def said(held: Held[ObjectKey] | None) -> object:
+        return (held.via, held.cycle.edges) if held is not None else None
+
+    return [key for key in {**before, **now} if said(before.get(key)) != said(now.get(key))]
+
+
+def cycle_error(cycle: Cycle[ObjectKey]) -> DependencyCycle:
+    """What to say of a member."""
     hint = "remove one of these dependsOn entries"
-    if (keeper := _keeper(held.cycle, graph)) is not None:
-        hint = f"remove the dependsOn that leads to {keeper}: it has applied the release, and waits for it (wait: true)"
-    return DependencyCycle(f"dependency cycle: {held.cycle} ({held.cycle.explain()})", hint=hint)
+    if (edge := next((edge for edge in cycle.edges if isinstance(edge, Followed)), None)) is not None:
+        hint = f"remove the dependsOn that leads to {edge.dependent}: it is ready only when {edge.dependency} is"
+    return DependencyCycle(f"dependency cycle: {cycle} ({cycle.explain()})", hint=hint)
+
+
+def held_error(held: Held[ObjectKey]) -> BlockedError:
+    """What to say of a release that is held."""
+    if held.via is None:
+        return cycle_error(held.cycle)
+    return DependencyNotReady(
+        f"dependency '{shown(held.via)}' is not ready: it is held by the dependency cycle {held.cycle}"
+    )
 
 
 def shown(key: ObjectKey) -> str:
     """How a dependency is named: releases mostly wait for releases."""
     return key.namespaced_name if is_release(key) else f"{key.kind} {key.namespaced_name}"
-
-
-def _keeper(cycle: Cycle[ObjectKey], graph: Graph[ObjectKey]) -> ObjectKey | None:
-    """The Kustomization that waits in a cycle for what it has applied; None when all waits are written in dependsOn."""
-    for edge in cycle.edges:
-        if not is_release(edge.dependent) and edge.dependency not in graph.dependencies(edge.dependent):
-            return edge.dependent
-    return None
-
-
-def edges_of(release: HelmRelease) -> Sequence[Edge[ObjectKey]]:
-    """Each dependsOn entry, with the place where sync has found it: ``path:line`` lines in the entries' order."""
-    origins: dict[int, Origin] = {}
-    text = release.metadata.annotations.get(DEPENDS_ON_ORIGIN_ANNOTATION, "")
-    for number, place in enumerate(text.splitlines()):
-        path, _, line = place.rpartition(":")
-        if path and (found := whole_number(line)) is not None:
-            origins[number] = Origin(path, found)
-    dependencies = enumerate(release.dependencies())
-    return [Edge(release.key, dependency, origins.get(number)) for number, (dependency, _) in dependencies]

@@ -6,6 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.graph import Edge
+
+
+class Followed(Edge[ObjectKey]):
+    """What one waits for after it has been applied, and without a dependsOn that says so."""
+
+    __slots__ = ()
 
 
 class Others(Protocol):
@@ -23,11 +30,12 @@ class Others(Protocol):
     def untried(self, key: ObjectKey) -> str:
         """The revision that the source of one has now, and that it has yet to try; "" when it has none."""
 
-    def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
+    def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         """Each with what it depends on."""
 
-    def followed(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
-        """Those that are ready only when what they have applied is, with the releases among that."""
+    def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
+        """Those that are ready only when others are, which they have applied or whose health they check: with the
+        releases and Kustomizations among these."""
 
 
 class NoOthers:
@@ -45,8 +53,8 @@ class NoOthers:
     def untried(self, key: ObjectKey) -> str:
         return ""
 
-    def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
+    def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         return {}
 
-    def followed(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
+    def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
         return {}

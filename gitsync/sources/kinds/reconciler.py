@@ -12,6 +12,7 @@ import structlog
 
 from gitsync.api.conditions import Said, rfc3339
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.kinds import is_suspended
 from gitsync.api.names import (
     ARTIFACT_IN_STORAGE,
     FALSE,
@@ -107,6 +108,8 @@ class SourceReconciler(ABC, Generic[R]):
             await self._failed(key, manifest, INVALID, error)
             return None
 
+        self._tell_suspended(key, manifest)
+
         async def say(reason: str) -> None:
             log.info("waiting", repository=key, kind=key.kind, **{"for": reason})
 
@@ -129,6 +132,14 @@ class SourceReconciler(ABC, Generic[R]):
         if outcome.changed:
             self._on_change(key)
         return None
+
+    def _tell_suspended(self, key: ObjectKey, manifest: Manifest) -> None:
+        """Each change of ``spec.suspend`` is one line."""
+        topic = "suspend"
+        if is_suspended(manifest):
+            self._once(key, log, "source is suspended", topic=topic, repository=key, kind=key.kind)
+        elif self._once.over(key, topic):
+            log.info("source is resumed", repository=key, kind=key.kind)
 
     @abstractmethod
     def _parse(self, manifest: Manifest) -> R:

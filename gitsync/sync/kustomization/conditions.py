@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from gitsync.api.conditions import Said, find_condition, ready_of, remove_condition, set_condition
+from gitsync.api.duration import format_duration
 from gitsync.api.identity import Manifest
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
+    ARTIFACT_FAILED,
+    BUILD_FAILED,
     FALSE,
     FIELD_MANAGER,
     HEALTH_CHECK_FAILED,
     HEALTHY,
     PROGRESSING,
+    PROGRESSING_WITH_RETRY,
     READY,
+    RECONCILIATION_FAILED,
     RECONCILIATION_SUCCEEDED,
     RECONCILING,
     REQUESTED_AT_ANNOTATION,
@@ -46,6 +51,13 @@ log = structlog.get_logger(__name__)
 #: Reasons to wait that are mostly over before anybody reads of them.
 _PASSING_DELAY = 5.0
 _APPLIES = "Applying the revision"
+#: What Flux is at when it fails for a reason.
+_FAILS_AT: Mapping[str, str] = {
+    ARTIFACT_FAILED: "Fetching manifests",
+    BUILD_FAILED: "Building manifests",
+    RECONCILIATION_FAILED: "Detecting drift",
+    HEALTH_CHECK_FAILED: "Running health checks",
+}
 
 
 class Tried(Protocol):
@@ -129,16 +141,20 @@ class StatusWriter:
         digest: str = "",
         stalled: bool = False,
         passing: bool = False,
+        again: bool = False,
     ) -> None:
         """It could not be applied; ``artifact`` is the one that was tried, if any was, with objects of this digest, ""
         where that is not known. ``stalled``: and never can until somebody changes it; ``passing``: it waits for
-        something that mostly comes at once."""
+        something that mostly comes at once; ``again``: it is tried again, of which as with Flux Reconciling says what
+        it is at."""
         said: list[Said] = [(READY, FALSE, reason, message)]
         if stalled:
             said.append((STALLED, TRUE, reason, message))
+        elif again:
+            said.append((RECONCILING, TRUE, PROGRESSING_WITH_RETRY, _at(kustomization, reason, artifact) or message))
         if reason == HEALTH_CHECK_FAILED:
             said.append((HEALTHY, FALSE, reason, message))
-        gone = (RECONCILING,) if stalled else (RECONCILING, STALLED)
+        gone = tuple(kind for kind in (RECONCILING, STALLED) if all(kind != one[0] for one in said))
         tried = {"last_attempted_revision": artifact.revision} if artifact is not None else {}
         delay = _PASSING_DELAY if passing else 0.0
         attempt = self._attempt(kustomization.key, reason, artifact, digest)
@@ -251,6 +267,15 @@ class StatusWriter:
             return
         event = Event("Normal" if ready.status == TRUE else "Warning", ready.reason, ready.message, delay)
         self._events.record(manifest, _about(artifact, event))
+
+
+def _at(kustomization: Kustomization, reason: str, artifact: Tried | None) -> str:
+    """What Flux's kustomize-controller says that it is at, when that fails for this reason; "" where it is not known of
+    which revision."""
+    at = _FAILS_AT.get(reason, "")
+    if artifact is None or not at:
+        return ""
+    return f"{at} for revision {artifact.revision} with a timeout of {format_duration(kustomization.timeout)}"
 
 
 def _about(artifact: Tried | None, event: Event) -> Event:

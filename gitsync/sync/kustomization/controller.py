@@ -13,13 +13,14 @@ from gitsync.api.duration import interval_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP, REQUESTED_AT_ANNOTATION
+from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import FieldErrors
 from gitsync.graph import Held
 from gitsync.release.controller import GATHER
+from gitsync.release.dependencies.order import otherwise_held
 from gitsync.release.dependencies.others import NoOthers
 from gitsync.release.dependencies.states import is_current
 from gitsync.release.wanted.claims import kustomization_of
@@ -38,7 +39,13 @@ from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.judging import Judging
 from gitsync.sync.kustomization.order import KustomizationOrder, waits_inside
 from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
-from gitsync.sync.kustomization.reconciler import BETWEEN_WORDS, KustomizationReconciler, Surroundings
+from gitsync.sync.kustomization.reconciler import (
+    BETWEEN_WORDS,
+    Asked,
+    KustomizationReconciler,
+    Surroundings,
+    asked_of,
+)
 from gitsync.sync.kustomization.statusstore import brought_by, claim_present
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
@@ -107,7 +114,7 @@ class Kustomizations:
         self._is_watching = False
         self._seen: dict[ObjectKey, Seen] = {}
         #: Those in or behind a cycle when that was last looked at, and when that is to be done again.
-        self._held: frozenset[ObjectKey] = frozenset()
+        self._held: Mapping[ObjectKey, Held[ObjectKey]] = {}
         self._gathering: asyncio.TimerHandle | None = None
         #: What each was read as, None for one that cannot be read.
         self._read: dict[ObjectKey, tuple[Manifest, Kustomization | None]] = {}
@@ -172,7 +179,8 @@ class Kustomizations:
             to_come.leaving_with_charts = self._coming.leaving_with_charts
             to_come.kustomizations = lambda: self.all().values()
             index = self._wanted.index
-            index.others = KustomizationOrder(self.all, self._watch.get, self._trees.revision_of, self._outcome)
+            revision_of, is_root = self._trees.revision_of, self._root.is_root
+            index.others = KustomizationOrder(self.all, self._watch.get, revision_of, self._outcome, is_root)
             index.others_ordered()
             try:
                 yield
@@ -191,6 +199,7 @@ class Kustomizations:
             self._wanted.claims.on_release.append(self._on_claim_dropped)
             self._wanted.claims.on_emptied.append(self._on_emptied)
             self._wanted.index.on_other_change.append(self._on_change)
+            self._wanted.index.on_moved.append(self._gather)
             for key, manifest in self._watch.items():
                 self._look(key, manifest)
             try:
@@ -200,6 +209,7 @@ class Kustomizations:
                 self._wanted.claims.on_release.remove(self._on_claim_dropped)
                 self._wanted.claims.on_emptied.remove(self._on_emptied)
                 self._wanted.index.on_other_change.remove(self._on_change)
+                self._wanted.index.on_moved.remove(self._gather)
                 if self._gathering is not None:
                     self._gathering.cancel()
                 await self.queue.stop(GRACE)
@@ -345,6 +355,7 @@ class Kustomizations:
             self._look(event.key, event.manifest)
             return
         self._wanted.index.set_remover(event.key, None)
+        self._wanted.index.places.forget(event.key)
         self._seen.pop(event.key, None)
         self._read.pop(event.key, None)
         self._schedule.cancel(_job(event.key))
@@ -369,7 +380,7 @@ class Kustomizations:
         if "deletionTimestamp" in manifest["metadata"]:
             self._wanted.claims.tell_of(claimant_of(key))
         self._schedule.every(_job(key), interval_of(manifest, DEFAULT_INTERVAL), self._on_interval, key)
-        self.queue.wake(key, interrupt="it was changed")
+        self.queue.wake(key, interrupt=seen.asked.since(before.asked) if before is not None else "")
 
     def _on_interval(self, key: ObjectKey) -> None:
         if self._watch.get(key) is None:
@@ -408,8 +419,17 @@ class Kustomizations:
                 self.queue.wake_within(waiting, BETWEEN_WORDS)
             else:
                 self.queue.wake(waiting)
+        self._wake_unhealthy(key)
         if is_kustomization(key):
             self._wanted.index.other_changed(key)
+
+    def _wake_unhealthy(self, key: ObjectKey) -> None:
+        """Of those that one has waited for in vain the last one counts that becomes ready."""
+        for waiting, on in list(self._reconciler.unhealthy.items()):
+            if key in on and self._reconciler.is_well(key):
+                self._reconciler.unhealthy[waiting] = on - {key}
+                if on == {key}:
+                    self.queue.wake(waiting)
 
     def _waits_for_readiness(self, key: ObjectKey) -> bool:
         """Not for others to be gone, nor for what an expression says."""
@@ -429,8 +449,8 @@ class Kustomizations:
 
     def _wake_held(self) -> None:
         self._gathering = None
-        held = frozenset(filter(is_kustomization, self.held()))
-        for key in held ^ self._held:
+        held = {key: found for key, found in self.held().items() if is_kustomization(key)}
+        for key in otherwise_held(self._held, held):
             self.queue.wake(key)
         self._held = held
 
@@ -439,7 +459,7 @@ class Seen(NamedTuple):
     """What of a Kustomization is news when it is another: to itself what is ``asked``, to the graph also the releases
     ``inside`` that it waits for, to those that wait for it all of it."""
 
-    asked: tuple[object, ...]
+    asked: Asked
     inside: tuple[ObjectKey, ...]
     is_ready: bool
     reason: tuple[object, ...]
@@ -448,10 +468,9 @@ class Seen(NamedTuple):
 
 def seen_of(manifest: Manifest, kustomization: Kustomization | None) -> Seen:
     """The same of one, typed unless it cannot be read. Pure."""
-    metadata, ready = manifest["metadata"], ready_of(manifest)
-    notes = metadata.get("annotations") or {}
+    ready = ready_of(manifest)
     return Seen(
-        (metadata.get("generation"), metadata.get("deletionTimestamp"), notes.get(REQUESTED_AT_ANNOTATION)),
+        asked_of(manifest),
         tuple(waits_inside(kustomization)) if kustomization is not None else (),
         is_ready(manifest),
         (ready.get("status"), ready.get("reason")),

@@ -9,8 +9,9 @@ from gitsync.api.conditions import is_ready
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization, source_of
-from gitsync.errors import BlockedError, DependencyCycle, DependencyMissing, DependencyNotReady
+from gitsync.errors import BlockedError, DependencyMissing, DependencyNotReady
 from gitsync.graph import Held
+from gitsync.release.dependencies.order import cycle_error
 from gitsync.release.dependencies.states import is_current
 from gitsync.sources.resolve.commitsources import made_by_flux
 
@@ -44,7 +45,7 @@ def blocked(
     no other one.
     """
     if held is not None:
-        return Blocked(_cycle_error(held), frozenset(held.cycle.members))
+        return Blocked(_held_error(held), frozenset(held.cycle.members))
     own = kustomization.source
     wanted = [reference.key for reference in kustomization.dependencies()]
     missing = [key for key in wanted if find(key) is None]
@@ -88,12 +89,9 @@ def _named(key: ObjectKey) -> str:
     return key.namespaced_name if is_kustomization(key) else f"{key.kind} {key.namespaced_name}"
 
 
-def _cycle_error(held: Held[ObjectKey]) -> BlockedError:
+def _held_error(held: Held[ObjectKey]) -> BlockedError:
     if held.via is None:
-        cycle = held.cycle
-        return DependencyCycle(
-            f"dependency cycle: {cycle} ({cycle.explain()})", hint="remove one of these dependsOn entries"
-        )
+        return cycle_error(held.cycle)
     return DependencyNotReady(
-        f"dependency '{held.via.namespaced_name}' is not ready: it is held by the dependency cycle {held.cycle}"
+        f"dependency '{_named(held.via)}' is not ready: it is held by the dependency cycle {held.cycle}"
     )

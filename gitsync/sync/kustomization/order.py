@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import is_release
+from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization, source_of
+from gitsync.graph import Edge
+from gitsync.release.dependencies.others import Followed
+from gitsync.release.dependencies.places import applied_from, edges_of
 from gitsync.sync.kustomization.dependencies import Find, why_not_ready
 from gitsync.sync.kustomization.statusstore import brought_by
 from gitsync.sync.outcome import Outcome
@@ -16,12 +19,13 @@ from gitsync.sync.outcome import Outcome
 @dataclass(frozen=True)
 class KustomizationOrder:
     """See Others. ``all`` gives those of the cluster that can be read, ``revision_of`` what a source has now,
-    ``outcome`` how one stands."""
+    ``outcome`` how one stands, ``is_root`` for which the sync of the settings stands."""
 
     all: Callable[[], Mapping[ObjectKey, Kustomization]]
     find: Find
     revision_of: Callable[[ObjectKey], str]
     outcome: Callable[[ObjectKey], Outcome]
+    is_root: Callable[[Kustomization], bool] = lambda _: False
 
     def manifest(self, key: ObjectKey) -> Manifest | None:
         """See Others."""
@@ -43,17 +47,32 @@ class KustomizationOrder:
         wanted = self.revision_of(source_of(manifest))
         return wanted if (manifest.get("status") or {}).get("lastAttemptedRevision", "") != wanted else ""
 
-    def needs(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
+    def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         """See Others."""
-        return {key: [reference.key for reference in item.dependencies()] for key, item in self.all().items()}
+        return {key: edges_of(item) for key, item in self.all().items()}
 
-    def followed(self) -> Mapping[ObjectKey, Sequence[ObjectKey]]:
-        """See Others."""
-        return {key: waits_inside(item) for key, item in self.all().items()}
+    def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
+        """See Others. Who is suspended waits for nobody, and nobody for him; the sync of the settings waits for nobody
+        who waits for its Kustomization."""
+        items = self.all()
+        idle = {key for key, item in items.items() if item.spec.suspend}
+        return {
+            key: [edge for edge in followed_by(item) if edge.dependency not in idle]
+            for key, item in items.items()
+            if key not in idle and not self.is_root(item)
+        }
+
+
+def followed_by(kustomization: Kustomization) -> list[Followed]:
+    """The HelmReleases and Kustomizations that one waits for once it has applied all."""
+    place = applied_from(kustomization.manifest)
+    return [Followed(kustomization.key, key, place) for key in waits_inside(kustomization)]
 
 
 def waits_inside(kustomization: Kustomization) -> list[ObjectKey]:
-    """The HelmReleases that it has applied, where it waits for these."""
-    if not kustomization.spec.wait:
+    """The same, as keys: those that it has applied, or whose health it checks."""
+    spec = kustomization.spec
+    found = brought_by(kustomization.manifest) if spec.wait else [check.key for check in spec.health_checks]
+    if spec.kube_config is not None:
         return []
-    return sorted(filter(is_release, brought_by(kustomization.manifest)))
+    return sorted(key for key in found if is_release(key) or is_kustomization(key))

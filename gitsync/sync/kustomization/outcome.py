@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gitsync.api.conditions import ready_of
+from gitsync.api.conditions import has_tried, ready_of
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization
@@ -63,7 +63,7 @@ class KustomizationOutcomes:
             return Outcome("moving", message)
         if reason == DEPENDENCY_CYCLE:
             return Outcome("failed", message)
-        if reason == ARTIFACT_FAILED:
+        if reason == ARTIFACT_FAILED and not has_tried(found.manifest):
             source = found.source
             is_on_its_way = bool(self._facts.revision_of(source)) or self._facts.is_coming(source)
             return Outcome("moving" if is_on_its_way else "waiting", message)

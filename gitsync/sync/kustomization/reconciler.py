@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -67,11 +67,12 @@ from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.conditions import StatusWriter
-from gitsync.sync.kustomization.dependencies import Answers, Blocked, blocked
+from gitsync.sync.kustomization.dependencies import Answers, Blocked, blocked, why_not_ready
 from gitsync.sync.kustomization.finalize import Finalizer, nothing, why_left
 from gitsync.sync.kustomization.health import Health
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.judging import Judging
+from gitsync.sync.kustomization.order import waits_inside
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.kustomization.unbuilt import Unbuilt
 from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
@@ -119,6 +120,27 @@ class Surroundings:
     compare_root: Callable[[], None] = lambda: None
     is_root_busy: Callable[[], bool] = lambda: False
     unbuilt: Unbuilt = field(default_factory=Unbuilt)
+
+
+class Asked(NamedTuple):
+    """What somebody asks for by an object: another one is another thing to do."""
+
+    generation: object
+    deleted: object
+    requested: object
+
+    def since(self, before: Asked) -> str:
+        """What has happened, in words."""
+        if self.deleted != before.deleted:
+            return "it is being removed"
+        return "its spec was changed" if self.generation != before.generation else "it was asked for"
+
+
+def asked_of(manifest: Manifest) -> Asked:
+    """What an object asks for."""
+    metadata = manifest["metadata"]
+    notes = metadata.get("annotations") or {}
+    return Asked(metadata.get("generation"), metadata.get("deletionTimestamp"), notes.get(REQUESTED_AT_ANNOTATION))
 
 
 class Graces:
@@ -180,6 +202,8 @@ class KustomizationReconciler:
         self._starting = Graces()
         #: What each waits for, as far as it waits for others.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        #: What each was not ready for, of those that it waits for once it has applied all.
+        self.unhealthy: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Those that compare everything with the cluster the next time.
         self.full: set[ObjectKey] = set()
         #: When the sync of the settings was last asked for, as its Kustomization says.
@@ -213,7 +237,7 @@ class KustomizationReconciler:
             with reporting(say):
                 if kustomization.metadata.deletion_timestamp:
                     return await self._finalize(kustomization, interrupt)
-                if kustomization.spec.suspend:
+                if self._is_suspended(kustomization):
                     await self._status.suspended(kustomization)
                     return None
                 return await self._reconcile(kustomization, interrupt)
@@ -225,6 +249,16 @@ class KustomizationReconciler:
             ):
                 error.hint = f"{error.hint} ({origin})"  # who waits for nobody is to be looked at in Git
             return await self._failed(kustomization, error)
+
+    def _is_suspended(self, kustomization: Kustomization) -> bool:
+        """Whether it is left alone; each change of that is one line."""
+        key, topic = kustomization.key, "suspend"
+        said = {"kustomization": key.namespaced_name}
+        if kustomization.spec.suspend:
+            self._once(key, log, "kustomization is suspended", topic=topic, **said)
+        elif self._once.over(key, topic):
+            log.info("kustomization is resumed", **said)
+        return kustomization.spec.suspend
 
     async def _reconcile(self, kustomization: Kustomization, interrupt: Interrupt) -> float | None:
         key = kustomization.key
@@ -266,7 +300,7 @@ class KustomizationReconciler:
         standing = self._around.root_standing()
         if standing is not None and standing.is_failure and not standing.of_source:
             reason, message, passing = standing.reason, standing.message, standing.passing
-            await self._status.failed(kustomization, reason, message, artifact=standing, passing=passing)
+            await self._status.failed(kustomization, reason, message, artifact=standing, passing=passing, again=True)
             return None
         artifact = await self._trees.tree_of(kustomization.source)
         if self._around.root_commit() == artifact.commit.id:
@@ -326,8 +360,11 @@ class KustomizationReconciler:
         if problem is not None:
             self.full.add(key)
             reason, message = problem
-            await self._status.failed(kustomization, reason, message, artifact=artifact, digest=desired.digest)
-            return self._retry(kustomization)
+            failed = self._status.failed
+            await failed(kustomization, reason, message, artifact=artifact, digest=desired.digest, again=True)
+            retry = self._retry(kustomization)
+            return retry if self._note_unhealthy(key, reason, result.unready) else min(retry, MOMENT)
+        self.unhealthy.pop(key, None)
         self._once.forget(key)
         self._waits.pop(key, None)
         checked = spec.wait or bool(spec.health_checks)
@@ -337,6 +374,20 @@ class KustomizationReconciler:
             return self._retry(kustomization)
         self._backoff.reset(key)
         return None
+
+    def _note_unhealthy(self, key: ObjectKey, reason: str, unready: Iterable[GitsyncError]) -> bool:
+        """Note for which HelmReleases and Kustomizations one waits that are not ready: that they are wakes it. False
+        when those that have failed it are so by now."""
+        found = self._around.find(key)
+        inside = waits_inside(Kustomization.parse(found)) if found is not None and reason == HEALTH_CHECK_FAILED else ()
+        self.unhealthy[key] = frozenset(it for it in inside if not self.is_well(it))
+        failed = [error.key for error in unready if isinstance(error, ObjectFailed) and error.key in inside]
+        return not failed or not self.unhealthy[key].isdisjoint(failed)
+
+    def is_well(self, key: ObjectKey) -> bool:
+        """Whether a HelmRelease or Kustomization is there, and ready."""
+        manifest = self._around.find(key)
+        return manifest is not None and why_not_ready(manifest, self._trees.revision_of) is None
 
     async def _synced(self, syncer: Syncer, key: ObjectKey, desired: Desired, interrupt: Interrupt) -> SyncResult:
         full = is_owed = key in self.full
@@ -393,7 +444,8 @@ class KustomizationReconciler:
             )
         more = f" (and {len(desired.errors) - 1} more)" if len(desired.errors) > 1 else ""
         message = f"{first.origin}: {first.message}{more}"
-        await self._status.failed(kustomization, BUILD_FAILED, message, artifact=artifact)
+        reason = ARTIFACT_FAILED if isinstance(first, DirectoryMissing) else BUILD_FAILED  # as with Flux
+        await self._status.failed(kustomization, reason, message, artifact=artifact, again=True)
         return self._retry(kustomization)
 
     async def _failed(self, kustomization: Kustomization, error: GitsyncError) -> float | None:
@@ -413,7 +465,10 @@ class KustomizationReconciler:
         if not (isinstance(error, DependencyNotReady) and on and on <= self._told.get(key, frozenset())):
             self._told[key] = on
             self._once(key, log, event, topic=topic, level=level, **said)
-        await self._status.failed(kustomization, _reason(error), error.told, stalled=stalls, passing=waits)
+        # As with Flux, who waits for another object that has a status of its own is at nothing himself.
+        again = not isinstance(error, DependencyNotReady | DependencyMissing | SourceNotReady)
+        failed = self._status.failed
+        await failed(kustomization, _reason(error), error.told, stalled=stalls, passing=waits, again=again)
         return self._retry(kustomization) if not (waits or stalls) else None
 
     def _stands(self, kustomization: Kustomization) -> float:
@@ -511,6 +566,7 @@ class KustomizationReconciler:
         await self._syncers.forget(key)
         self.waiting.pop(key, None)
         self._told.pop(key, None)
+        self.unhealthy.pop(key, None)
         self.full.discard(key)
         self._waits.pop(key, None)
         for graces in (self._changing, self._removed, self._starting):

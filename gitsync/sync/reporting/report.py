@@ -32,6 +32,34 @@ _SOMETIMES = ("suspended",)
 _EACH, _NAMED = 2, 5
 
 
+class Failures:
+    """What was said in all tries of a commit of the objects that fail, by the reason: those that have a line of their
+    own, and those that the line about the others has counted."""
+
+    def __init__(self) -> None:
+        self._each: dict[str, list[ObjectKey]] = {}
+        self._others: dict[str, set[ObjectKey]] = {}
+
+    def has_own_line(self, reason: str, key: ObjectKey) -> bool:
+        """Whether one is among the first that failed for a reason; those have come by this."""
+        first = self._each.setdefault(reason, [])
+        if key not in first and len(first) < _EACH:
+            first.append(key)
+        return key in first
+
+    def others(self, reason: str, keys: Iterable[ObjectKey]) -> tuple[list[ObjectKey], bool]:
+        """Those of ``keys`` that have no line of their own, and whether one of them is news."""
+        first, counted = self._each.get(reason, ()), self._others.setdefault(reason, set())
+        others = sorted(key for key in set(keys) if key not in first)
+        is_news = not counted.issuperset(others)
+        counted.update(others)
+        return others, is_news
+
+    def like(self, reason: str) -> ObjectKey:
+        """The first one that failed for a reason."""
+        return self._each[reason][0]
+
+
 class Repeated:
     """Lines about how things stand, which each further try of the same commit says again: told as ``reminders`` say."""
 
@@ -43,6 +71,11 @@ class Repeated:
         """Say it, if it is due."""
         self.timed(level, event, fields)
 
+    def news(self, level: str, event: str, topic: str, fields: Mapping[str, Any], *, is_news: bool) -> None:
+        """The same of a topic, which is due, too, when there is news of it."""
+        is_due = self._reminders.is_due(f"{event} {topic}")
+        getattr(self._log, level if is_due or is_news else "debug")(event, **fields)
+
     def timed(self, level: str, event: str, fields: Mapping[str, Any], took: float | None = None) -> None:
         """The same of what has taken so many seconds, whatever that is each time."""
         is_due = self._reminders.is_due(f"{event} {fields}")
@@ -52,9 +85,15 @@ class Repeated:
 
 class Report:
     """One sync of one commit. ``log`` carries the commit on every line, and ``context``, which says of which sync;
-    ``repeated`` also does, and is for what a further try repeats."""
+    ``repeated`` also does, and is for what a further try repeats, of which ``reminders`` and ``failures`` know."""
 
-    def __init__(self, commit: CommitInfo, context: Mapping[str, str], reminders: Reminders | None = None) -> None:
+    def __init__(
+        self,
+        commit: CommitInfo,
+        context: Mapping[str, str],
+        reminders: Reminders | None = None,
+        failures: Failures | None = None,
+    ) -> None:
         self.commit = commit
         self.log: FilteringBoundLogger = log.bind(**context, **commit_context(commit))
         self.repeated = Repeated(self.log, reminders or Reminders())
@@ -72,6 +111,7 @@ class Report:
         self.left: list[str] = []
         #: Something failed that this sync itself should try again (a release tries by itself).
         self.retry = False
+        self._said = failures or Failures()
         #: What has failed, by the reason.
         self._failed: dict[str, list[ObjectKey]] = {}
         self._sync = context.get("sync", ROOT)
@@ -95,9 +135,9 @@ class Report:
         self.retry = True
         self.problems.append(error)
         self._note("failed", key, origin, error.message)
-        others = self._failed.setdefault(_reason(key, error), [])
-        others.append(key)
-        if len(others) <= _EACH:
+        reason = _reason(key, error)
+        self._failed.setdefault(reason, []).append(key)
+        if self._said.has_own_line(reason, key):
             self.repeated("error", "object failed", object=key, error=error, **_given(origin=origin))
 
     def not_ready(self, error: GitsyncError) -> None:
@@ -136,14 +176,15 @@ class Report:
 
     def finish(self, result: Result, why: str = "") -> JournalEntry:
         """The last line, and the journal's entry."""
-        for first, *others in self._failed.values():
-            if more := others[_EACH - 1 :]:
-                said = {"number": len(more), "objects": listed(more, _NAMED), "as": str(first)}
-                self.repeated("error", "more objects failed", **said)
+        for reason, keys in self._failed.items():
+            more, is_news = self._said.others(reason, keys)
+            if more:
+                said = {"number": len(more), "objects": listed(more, _NAMED), "as": str(self._said.like(reason))}
+                self.repeated.news("error", "more objects failed", reason, said, is_news=is_news)
         event = {
             "succeeded": "sync finished",
             "failed": "sync finished with failures",
-            "superseded": "sync superseded by a newer commit",
+            "superseded": "sync superseded",
             "held": "sync held",
         }[result]
         level = "warning" if result in ("failed", "held") else "info"

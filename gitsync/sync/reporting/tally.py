@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal
 
-from gitsync.api.conditions import is_ready, ready_of
+from gitsync.api.conditions import has_tried, is_ready, ready_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import ARTIFACT_FAILED, DEPENDENCY_MISSING, DEPENDENCY_NOT_READY, FALSE
 from gitsync.release.dependencies.states import is_current
@@ -57,8 +57,8 @@ def standing_of_kustomization(manifest: Manifest | None) -> Standing | None:
         return "ready"
     ready = ready_of(manifest)
     is_told = (manifest.get("status") or {}).get("observedGeneration") == manifest["metadata"].get("generation")
-    has_failed = is_told and ready.get("status") == FALSE and ready.get("reason") not in _WAITS
-    return "failed" if has_failed else "waiting"
+    waits = ready.get("reason") in _WAITS and not has_tried(manifest)
+    return "failed" if is_told and ready.get("status") == FALSE and not waits else "waiting"
 
 
 def _is_suspended(manifest: Manifest) -> bool:

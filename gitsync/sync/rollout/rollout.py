@@ -496,8 +496,8 @@ class Rollout:
 
 
 def edge_origins(item: DesiredObject) -> list[Origin]:
-    """Where the dependsOn entries of a HelmRelease are written; none for another object."""
-    if not is_release(item.key):
+    """Where the dependsOn entries of a HelmRelease or Kustomization are written; none for another object."""
+    if not (is_release(item.key) or is_kustomization(item.key)):
         return []
     count = len((item.manifest.get("spec") or {}).get("dependsOn") or ())
     return [item.field_origin(("spec", "dependsOn", number)) for number in range(count)]

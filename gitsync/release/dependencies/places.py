@@ -1,0 +1,111 @@
+"""Where it is written that one object waits for another. State only; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from gitsync.api.fields import FieldPath
+from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.identity import Manifest, ObjectKey, Origin
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import DEPENDS_ON_ORIGIN_ANNOTATION, ORIGIN_ANNOTATION
+from gitsync.graph import Edge
+from gitsync.manifests import DesiredObject
+from gitsync.text import whole_number
+
+#: Where Git has it now that one waits for another; None where that is not known.
+Places = Callable[[ObjectKey, ObjectKey], Origin | None]
+Waiting = HelmRelease | Kustomization
+
+
+def nowhere(dependent: ObjectKey, dependency: ObjectKey) -> Origin | None:
+    """Nothing is known of Git."""
+    return None
+
+
+class EdgePlaces:
+    """Knows it of all that syncs have applied, also of what has merely moved to another line since."""
+
+    def __init__(self) -> None:
+        self._written: dict[ObjectKey, _Written] = {}
+
+    def note(self, item: DesiredObject) -> bool:
+        """A commit has this object. Says whether what it waits for is written elsewhere than before."""
+        before, written = self._written.pop(item.key, None), _written(item)
+        if written is not None:
+            self._written[item.key] = written
+        return before is not None and (written is None or before.item.source is not written.item.source)
+
+    def forget(self, key: ObjectKey) -> None:
+        """It is gone."""
+        self._written.pop(key, None)
+
+    def place(self, dependent: ObjectKey, dependency: ObjectKey) -> Origin | None:
+        """See Places."""
+        written = self._written.get(dependent)
+        return written.place(dependency) if written is not None else None
+
+
+def written_in(item: DesiredObject, dependency: ObjectKey) -> Origin | None:
+    """Where an object of a commit says that it waits for another one; None when it does not."""
+    written = _written(item)
+    return written.place(dependency) if written is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What an object waits for, as a commit has it: what fields of it name, and, if it ``waits``, what it brings.
+    ``item`` is without its content. A place is worked out when it is asked for, since that reads the text again."""
+
+    item: DesiredObject
+    fields: tuple[tuple[ObjectKey, FieldPath], ...]
+    waits: bool
+
+    def place(self, dependency: ObjectKey) -> Origin | None:
+        path = next((path for key, path in self.fields if key == dependency), None)
+        if path is None and not self.waits:
+            return None
+        return self.item.field_origin(path or ("spec", "wait"))
+
+
+def _written(item: DesiredObject) -> _Written | None:
+    """None of what waits for nobody."""
+    if not isinstance(item.model, Waiting):
+        return None
+    waits = isinstance(item.model, Kustomization) and item.model.spec.wait
+    fields = tuple(_fields(item.model))
+    if not fields and not waits:
+        return None
+    return _Written(replace(item, manifest={}, model=None, secrets=frozenset()), fields, waits)
+
+
+def _fields(model: Waiting) -> Iterator[tuple[ObjectKey, FieldPath]]:
+    yield from model.dependencies()
+    if isinstance(model, Kustomization):
+        for number, check in enumerate(model.spec.health_checks):
+            yield check.key, ("spec", "healthChecks", number)
+
+
+def edges_of(model: Waiting) -> Sequence[Edge[ObjectKey]]:
+    """Each dependsOn entry of an object of the cluster, with the place where sync had found it when it was applied:
+    ``path:line`` lines in the entries' order."""
+    origins: dict[int, Origin] = {}
+    text = model.metadata.annotations.get(DEPENDS_ON_ORIGIN_ANNOTATION, "")
+    for number, place in enumerate(text.splitlines()):
+        path, _, line = place.rpartition(":")
+        if path and (found := whole_number(line)) is not None:
+            origins[number] = Origin(path, found)
+    dependencies = enumerate(model.dependencies())
+    return [Edge(model.key, dependency, origins.get(number)) for number, (dependency, _) in dependencies]
+
+
+def applied_from(manifest: Manifest) -> Origin | None:
+    """Where an object of the cluster was written when it was applied; None for one that no commit has applied."""
+    text = (manifest["metadata"].get("annotations") or {}).get(ORIGIN_ANNOTATION, "")
+    path, line = text, ""
+    for _ in range(2):  # line and column
+        before, _, number = path.rpartition(":")
+        if before and whole_number(number) is not None:
+            path, line = before, number
+    return Origin(path, whole_number(line) or 0) if path else None
