@@ -11,6 +11,9 @@ from typing import Any
 MASK = "…"
 #: Shorter values are no secrets, and hiding them would make every message unreadable.
 _SHORTEST_SECRET = 3
+#: The same of keys, and those that are names of fields.
+_SHORTEST_SECRET_KEY = 6
+_FIELD_NAME = re.compile(r"[A-Za-z._/-]+")
 _DIGITS = 18
 #: What steers a terminal, ends a line, turns text around or takes no place: Unicode's Cc, Cf, Cs, Zl and Zp.
 _STEERING = (
@@ -101,3 +104,17 @@ def leaves(value: Any) -> Iterator[str]:
         text = str(value).strip()
         if len(text) >= _SHORTEST_SECRET:
             yield text
+
+
+def unusual_keys(value: Any) -> Iterator[str]:
+    """Every key in a tree of values that is no name such as a program has for a field: with a digit in it, or with more
+    than letters, dots, slashes, dashes and underscores."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            text = str(key).strip()
+            if len(text) >= _SHORTEST_SECRET_KEY and not _FIELD_NAME.fullmatch(text):
+                yield text
+            yield from unusual_keys(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from unusual_keys(below)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from gitsync.errors import ValuesError
 from gitsync.helm.values import merge_values, read_values, set_value
-from gitsync.text import leaves
+from gitsync.text import leaves, unusual_keys
 
 
 class Part(NamedTuple):
@@ -34,11 +34,12 @@ def composed(parts: Iterable[Part], inline: Mapping[str, Any]) -> dict[str, Any]
 
 
 def secrets_of(parts: Iterable[Part]) -> set[str]:
-    """Each scalar that is out of what is secret. Blocks. Raises: ValuesError."""
+    """Each scalar that is out of what is secret, and each key that may be one. Blocks. Raises: ValuesError."""
     found: set[str] = set()
     for part in parts:
         if part.is_secret:
-            found.update(leaves(part.text if part.target_path else read_values(part.text)))
+            values = part.text if part.target_path else read_values(part.text)
+            found.update(leaves(values), unusual_keys(values))
     return found
 
 

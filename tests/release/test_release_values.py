@@ -266,5 +266,5 @@ def test_only_what_comes_out_of_secrets_counts_as_secret() -> None:
         {"kind": "Secret", "name": "token", "valuesKey": "token", "targetPath": "auth.token"},
         values={"inline": "shown"},
     )
-    texts = ("host: known", "user: alice\npassword: hunter2\n", "abc,def")
-    assert secrets_in(wanted, texts) == {"alice", "hunter2", "abc,def"}
+    texts = ("host: known", "user: alice\npassword: hunter2\nkey-7f3a9c: 1\n", "abc,def")
+    assert secrets_in(wanted, texts) == {"alice", "hunter2", "key-7f3a9c", "abc,def"}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitsync.api.identity import ObjectKey
-from gitsync.text import leaves, listed, mask_quoted, shorten, shorten_middle
+from gitsync.text import leaves, listed, mask_quoted, shorten, shorten_middle, unusual_keys
 
 
 @given(st.text(), st.integers(min_value=3, max_value=40))
@@ -38,6 +38,12 @@ def test_many_names_fit_one_line() -> None:
 def test_scalars_of_values_count_but_for_the_shortest() -> None:
     values = {"a": ["hunter2", 1, True, None, ""], "b": {"c": 70123, "d": "no"}}
     assert set(leaves(values)) == {"hunter2", "70123"}
+
+
+def test_keys_that_are_no_names_of_fields_count() -> None:
+    fields = {"imagePullSecrets": 1, "prometheus.io/scrape": 2, "log-level": 3, "s3": 4}
+    values = {"users": [{"alice@example.com": fields}], "api-key-7f3a": {"nested": 1}, 7700123: "a port"}
+    assert set(unusual_keys(values)) == {"alice@example.com", "api-key-7f3a", "7700123"}
 
 
 def test_quotations_that_hide_something_are_masked_whatever_their_quotes_and_escapes() -> None:
