@@ -33,7 +33,7 @@ WAITED_FOR = {
     "runtime/singleflight.py:run": "waited for",
     "runtime/together.py:_do": "waited for",
     "runtime/together.py:alongside": "waited for",
-    "release/wanted/tocome.py:_rendered_for": "waited for",
+    "release/wanted/renderings.py:_for": "waited for",
     "runtime/workqueue.py:_start": "a pass, whose defects the queue tells and outlives",
     "sandbox/sandbox.py:__aenter__": "a sandbox",
     "sources/bucket/artifacts.py:_fetch": "waited for",

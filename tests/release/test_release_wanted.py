@@ -15,7 +15,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.apply.ownership import owned
 from gitsync.errors import GitsyncError, ObjectTaken
 from gitsync.release.dependencies.index import ReleaseIndex
-from gitsync.release.wanted import tocome
+from gitsync.release.wanted import renderings
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import ComingSync, Inner, no_syncs
 from gitsync.release.wanted.reach import Anywhere, Worked
@@ -163,7 +163,7 @@ async def test_what_is_left_to_a_release_on_its_way_is_looked_at_once_it_is_depl
     async def renders(release: HelmRelease) -> RevisionObjects:
         return RevisionObjects(owned=frozenset({MAP}))
 
-    world.wanted.to_come.objects_of = renders
+    world.wanted.to_come.renderings.objects_of = renders
     found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP])
     assert found == {MAP: Claimant("HelmRelease", "x/b")}
     world.wanted.claims.first_commit.set()
@@ -178,7 +178,7 @@ async def test_what_is_left_to_a_release_on_its_way_is_looked_at_once_it_is_depl
 
 async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them together, and what the same commit changed may want the object all the same."""
-    monkeypatch.setattr(tocome, "RENDER_TIMEOUT", 0.2)
+    monkeypatch.setattr(renderings, "RENDER_TIMEOUT", 0.2)
     world, asked = World(""), []
     for number in range(50):
         manifest = helm_release(f"slow-{number}", [])
@@ -191,7 +191,7 @@ async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(mon
         await asyncio.Event().wait()
         return RevisionObjects()
 
-    world.wanted.to_come.objects_of = never
+    world.wanted.to_come.renderings.objects_of = never
     async with asyncio.timeout(30):
         assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == {}
         found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c1"])
@@ -215,8 +215,8 @@ async def test_a_stranger_who_could_have_nothing_of_it_is_hardly_waited_for(
     monkeypatch: pytest.MonkeyPatch, namespace: str
 ) -> None:
     """Nor is he told of again and again, one of many after the other."""
-    monkeypatch.setattr(tocome, "OUT_OF_REACH_TIMEOUT", 0.1)
-    monkeypatch.setattr(tocome, "RENDER_TIMEOUT", 4.0)
+    monkeypatch.setattr(renderings, "OUT_OF_REACH_TIMEOUT", 0.1)
+    monkeypatch.setattr(renderings, "RENDER_TIMEOUT", 4.0)
     world, told = World(""), list[str]()
     for number in range(40):
         manifest = helm_release(f"slow-{number}", [])
@@ -233,7 +233,7 @@ async def test_a_stranger_who_could_have_nothing_of_it_is_hardly_waited_for(
         told.append(reason)
         return True
 
-    world.wanted.to_come.objects_of = never
+    world.wanted.to_come.renderings.objects_of = never
     key, began = ObjectKey("", "ConfigMap", namespace, "a"), asyncio.get_running_loop().time()
     with reporting(tell):
         assert await world.wanted.others(Claimant("sync", "honest/apps"), [key]) == {}
@@ -241,6 +241,33 @@ async def test_a_stranger_who_could_have_nothing_of_it_is_hardly_waited_for(
     assert (took < 2.0) == (namespace == "honest"), took
     assert len(told) <= 5, told[:10]
     assert all("slow-" in reason and reason.endswith("will have") for reason in told), told
+
+
+async def test_strangers_whose_charts_never_come_are_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And those of one's own namespace, or of the commit, each time."""
+    monkeypatch.setattr(renderings, "OUT_OF_REACH_TIMEOUT", 0.1)
+    monkeypatch.setattr(renderings, "RENDER_TIMEOUT", 2.0)
+    world, clock = World(""), asyncio.get_running_loop().time
+    manifest = helm_release("slow", [])
+    manifest["status"], manifest["metadata"]["annotations"] = {}, {"gitsync.dev/commit": "c1"}
+    world.index.update(ObjectKey.of(manifest), manifest)
+
+    async def never(release: HelmRelease) -> RevisionObjects:
+        await asyncio.Event().wait()
+        return RevisionObjects()
+
+    world.wanted.to_come.renderings.objects_of = never
+
+    async def seconds(asker: str, commit: str) -> float:
+        began = clock()
+        await world.wanted.others(Claimant("sync", asker), [MAP], commits=[commit])
+        return clock() - began
+
+    took = [await seconds("honest/apps", "c2"), await seconds("honest/apps", "c2"), await seconds("other/apps", "c2")]
+    assert took[0] >= 2.0
+    assert max(took[1:]) < 1.5
+    assert await seconds("x/apps", "c2") >= 2.0
+    assert await seconds("honest/apps", "c1") >= 2.0
 
 
 @pytest.mark.parametrize("behind", ["its source", "its values"])
@@ -262,7 +289,7 @@ async def test_who_cannot_be_rendered_may_want_what_the_commit_dropped_that_chan
         commit = "c2" if key.kind == changed else "c0"
         return {"metadata": {"name": key.name, "annotations": {"gitsync.dev/commit": commit}}}
 
-    monkeypatch.setattr(world.wanted.to_come, "objects_of", cannot)
+    monkeypatch.setattr(world.wanted.to_come.renderings, "objects_of", cannot)
     monkeypatch.setattr(world.wanted.to_come, "find", find)
     asker = Claimant("sync", "gitsync-system/fleet")
     for commit, kept in (("c1", True), ("c2", True), ("c3", False)):
@@ -392,7 +419,7 @@ async def test_many_that_cannot_be_rendered_are_of_one_source_which_is_looked_at
         looked.append(key)
         return None
 
-    monkeypatch.setattr(world.wanted.to_come, "objects_of", cannot)
+    monkeypatch.setattr(world.wanted.to_come.renderings, "objects_of", cannot)
     monkeypatch.setattr(world.wanted.to_come, "find", find)
     for _ in range(2):
         assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == {}

@@ -19,7 +19,8 @@ from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import state_of
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.wanted.claims import ObjectClaims
-from gitsync.release.wanted.tocome import Question, ToCome, release_of
+from gitsync.release.wanted.question import Question
+from gitsync.release.wanted.tocome import ToCome, release_of
 
 
 @dataclass
@@ -98,7 +99,7 @@ class Holders:
                 unowned = await self._is_unowned(owner, manifest, hold.key)
                 claimant: Claimant | None = hold.claimant._replace(unowned=unowned)
             else:
-                objects = await self.to_come.rendered(wanted) if wanted is not None else None
+                objects = await self.to_come.renderings.one(wanted) if wanted is not None else None
                 claimant = objects.claimant(owner, hold.key) if objects is not None else None
         except GitsyncError as error:
             if for_good and await self._is_unowned(owner, manifest, hold.key):
@@ -143,7 +144,7 @@ class Holders:
 
     async def _inner(self, release: HelmRelease, key: ObjectKey) -> HelmRelease | None:
         """A HelmRelease as the chart of another one has it."""
-        return next((item for item in (await self.to_come.rendered(release)).releases if item.key == key), None)
+        return next((item for item in (await self.to_come.renderings.one(release)).releases if item.key == key), None)
 
     async def _is_unowned(self, owner: ObjectKey, manifest: Manifest, key: ObjectKey) -> bool:
         """Whether a definition that a deployed release has is in its chart's ``crds/``, and not marked as its own."""

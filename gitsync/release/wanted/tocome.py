@@ -5,10 +5,9 @@ Syncs say themselves what they will want; releases, and those in their charts, a
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -17,66 +16,32 @@ from cachetools import LRUCache, TTLCache
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE_GROUP, RBAC_GROUP
+from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
-from gitsync.errors import FieldErrors, GitsyncError, RetryableError
+from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
 from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import ComingSync, Commits, Inner, Syncs, cluster_of, known, no_syncs
+from gitsync.release.wanted.question import Question
 from gitsync.release.wanted.reach import Anywhere, Bringer, Reach, RightsToCome, Worked
+from gitsync.release.wanted.renderings import ObjectsOf, Renderings
 from gitsync.release.wanted.revisionobjects import RevisionObjects
 from gitsync.release.wanted.valueschanges import ValuesChanges
-from gitsync.runtime.progress import reporting, telling
-from gitsync.runtime.together import in_time
-from gitsync.text import listed
 
-ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
 #: Reads an object in the cluster of a release: its HelmRelease's key comes first, then the object's.
 Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
 #: Objects of which it is remembered which commit gave them to whom.
 _MOST_GIVEN = 10_000
 #: Seconds for which a commit that was read counts as the one that last changed an object.
 _MOMENT = 1.0
-#: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
-RENDER_TIMEOUT = 60.0
-#: The same for one whose account could not have what is asked about.
-OUT_OF_REACH_TIMEOUT = 2.0
 
 
 #: Stands for no HelmRelease that is there, and so for what is in the agent's own cluster.
 _IN_OWN_CLUSTER = ObjectKey(HELM_GROUP, HELM_RELEASE, "", "")
 #: Asks for nobody: about all that is on its way.
 _NOBODY = Claimant("sync", "")
-
-
-class Question(NamedTuple):
-    """Who of others than ``asker`` wants objects of a cluster. ``commits`` are those that the asker is acting on: what
-    one of them changed may want anything as long as nobody can tell what it wants (None: whoever cannot be told may).
-    ``present`` are those that others are at, for an asker that is removed by hand: one of them may move what it has.
-    What one of these changed, and cannot be told, may want what is in a namespace that is its own, or has something of
-    its; else one that is broken would keep what is removed anywhere.
-    ``keys`` are the objects, where they are known.
-    """
-
-    asker: Claimant
-    cluster: str = ""
-    commits: Collection[str] | None = ()
-    present: Collection[str] = ()
-    keys: Collection[ObjectKey] = ()
-
-    def concerns(self, commits: Commits) -> bool:
-        """Whether what one of these changed may want anything."""
-        return self.commits is None or not commits.isdisjoint(self.commits)
-
-    def concerns_near(self, commits: Commits) -> bool:
-        """Whether what one of these changed may want what is near it."""
-        return not commits.isdisjoint(self.present)
-
-    def is_of(self, commits: Commits) -> bool:
-        """Whether it is one of these that takes the objects from the asker: then it says who is to have them."""
-        return not commits.isdisjoint({*(self.commits or ()), *self.present})
 
 
 class _Coming(NamedTuple):
@@ -100,7 +65,7 @@ class ToCome:
 
     index: ReleaseIndex
     claims: ObjectClaims
-    objects_of: ObjectsOf
+    objects_of: InitVar[ObjectsOf]
     find: Find
     syncs: Syncs = no_syncs
     kustomizations: Callable[[], Collection[Kustomization]] = tuple
@@ -114,7 +79,8 @@ class ToCome:
         default_factory=lambda: TTLCache(_MOST_GIVEN, _MOMENT)
     )
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, objects_of: ObjectsOf) -> None:
+        self.renderings = Renderings(objects_of, lambda: self.reach)
         self.values = ValuesChanges(partial(self.find, _IN_OWN_CLUSTER))
 
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
@@ -260,11 +226,6 @@ class ToCome:
             if item.spec.kube_config is None and (account := self.reach.account(item)):
                 yield item.key, ObjectKey("", "ServiceAccount", item.key.namespace, account)
 
-    async def rendered(self, release: HelmRelease) -> RevisionObjects:
-        """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""
-        name = release.key.namespaced_name
-        return await in_time(self.objects_of(release), RENDER_TIMEOUT, f"release {name} has not been rendered")
-
     def releases(self, but: Claimant, cluster: str) -> list[HelmRelease]:
         """The releases of a cluster that are not yet what they are to be, and are not to go."""
         out = {but, *self.claims.leaving}
@@ -396,7 +357,7 @@ class ToCome:
         for _ in range(MAX_NESTING):
             # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
             # from ever deleting anything.
-            answers = await self._all_rendered(others, commits, question)
+            answers = await self.renderings.all(others, commits, question)
             inner: list[HelmRelease] = []
             for other, wanted in zip(others, answers, strict=True):
                 if not isinstance(wanted, RevisionObjects | GitsyncError):
@@ -412,47 +373,6 @@ class ToCome:
                     commits |= dict.fromkeys((item.key for item in new), of)
             others = inner
         return found, inside
-
-    async def _all_rendered(
-        self, releases: Collection[HelmRelease], commits: Mapping[ObjectKey, Commits], question: Question
-    ) -> list[RevisionObjects | BaseException]:
-        """What each will have, or why that cannot be told. Who waits hears one reason, not that of each in turns."""
-        left = {release.key for release in releases}
-
-        async def one(release: HelmRelease) -> RevisionObjects:
-            try:
-                return await self._rendered_for(release, commits[release.key], question)
-            finally:
-                left.discard(release.key)
-
-        async with telling(lambda: f"what {listed(left)} will have" if left else ""):
-            with reporting(_to_nobody):
-                work = asyncio.gather(*map(one, releases), return_exceptions=True)
-            return await work
-
-    async def _rendered_for(self, release: HelmRelease, commits: Commits, question: Question) -> RevisionObjects:
-        """``rendered``, and hardly waited for where it is out of reach what is asked about."""
-        work = asyncio.ensure_future(self.rendered(release))
-        try:
-            done, _ = await asyncio.wait({work}, timeout=OUT_OF_REACH_TIMEOUT)
-            if not done and not await self._may_have(release, commits, question):
-                name = release.key.namespaced_name
-                raise RetryableError(f"release {name} has not been rendered, and its account may write none of it")
-            return await work
-        finally:
-            work.cancel()
-
-    async def _may_have(self, release: HelmRelease, commits: Commits, question: Question) -> bool:
-        """Whether a release, or one that it brings, could have some of what is asked about."""
-        if question.cluster or not question.keys or question.is_of(commits) or not self.reach.account(release):
-            return True
-        brought = ((HELM_GROUP, HELM_RELEASE), (KUSTOMIZE_GROUP, KUSTOMIZATION), (RBAC_GROUP, "RoleBinding"))
-        namespaces = {key.namespace for key in question.keys}
-        by_others = [ObjectKey(*kind, name, release.key.name) for name in sorted(namespaces) for kind in brought]
-        for key in (*by_others, *question.keys):
-            if await self.reach.covers(release, key):
-                return True
-        return False
 
     async def _first_reached(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
         """The first of those who want something inside of an object that could have it there."""
@@ -501,10 +421,6 @@ class ToCome:
     def _commits_of(self, release: Worked) -> Commits:
         commit = self.index.commit_of(release.key)
         return known(commit.id if commit is not None else None)
-
-
-async def _to_nobody(_: str) -> None:
-    """Hears what one of many is waited for with."""
 
 
 def _about_to_go(inside: list[Claimant]) -> Claimant | None:

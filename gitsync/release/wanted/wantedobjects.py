@@ -29,8 +29,10 @@ from gitsync.release.leftovers import leftovers_of
 from gitsync.release.wanted.claims import ObjectClaims, kustomization_of
 from gitsync.release.wanted.comingsync import cluster_of
 from gitsync.release.wanted.holders import Holders
+from gitsync.release.wanted.question import Question
+from gitsync.release.wanted.renderings import ObjectsOf
 from gitsync.release.wanted.takenobjects import TakenObjects
-from gitsync.release.wanted.tocome import Find, ObjectsOf, Question, ToCome
+from gitsync.release.wanted.tocome import Find, ToCome
 from gitsync.runtime.progress import telling
 
 #: Seconds since the start that a deletion waits for the first commit, which may want what is to go; and that in words.
