@@ -34,7 +34,7 @@ async def at_work(charts: Charts) -> list[asyncio.Task[Rendered]]:
 async def test_processes_that_are_stopped_are_replaced_at_their_deadlines(
     charts: Charts, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gitsync.charts.workers.RENDER_DEADLINE", 3.0)
+    monkeypatch.setattr("gitsync.charts.workers.RENDER_DEADLINE", 8.0)
     monkeypatch.setattr(places, "LATE", 2.0)
     probes = Probes()
     probes.stuck = lambda: charts.workers.places.stuck
@@ -44,7 +44,7 @@ async def test_processes_that_are_stopped_are_replaced_at_their_deadlines(
         process.suspend()
     async with probes.serving(port):
         for task in rendering:
-            with pytest.raises(RenderError, match="was not rendered within 3 s"):
+            with pytest.raises(RenderError, match="was not rendered within 8 s"):
                 await task
             assert await asked(port, "/healthz") == (200, "ok\n")
         assert not any(process.is_running() for process in stopped)
