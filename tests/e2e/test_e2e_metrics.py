@@ -30,7 +30,8 @@ def test_metrics_tell_how_objects_are_and_what_was_done(
 
     def ready(samples: Samples) -> dict[str, str]:
         found = [dict(labels) for name, labels in samples if name == "gotk_resource_info"]
-        return {it["name"]: it["ready"] for it in found if it["exported_namespace"] == namespace}
+        ours = (it for it in found if it["exported_namespace"] == namespace)
+        return {it["name"]: it["ready"] for it in ours if it["customresource_kind"] == "HelmRelease"}
 
     samples = ask_until(scraped, lambda it: ready(it) == {"demo": "True", "waits": "False"}, "both are told")
     assert value(samples, "gitsync_waiting_objects", kind="HelmRelease", reason="DependencyMissing") == 1
