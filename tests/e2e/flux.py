@@ -14,6 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from gitsync.install.bundle import directory as config_directory
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.processes import Process
@@ -126,6 +127,23 @@ def running(cluster: Cluster, kubectl: Cli, fleet: Fleet, directory: Path) -> It
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+@contextmanager
+def bootstrapped(
+    cluster: Cluster, kubectl: Cli, fleet: Fleet, directory: Path, sync: str, files: dict[str, str | None]
+) -> Iterator[Flux]:
+    """Flux as after ``flux bootstrap``, started on a commit with these files; ``sync`` are the GitRepository and the
+    Kustomization that it is told to serve."""
+    kubectl("apply", "--server-side", "-f", config_directory() / "crds")
+    kubectl("wait", "--for=condition=Established", "crd", "--all")
+    kubectl("create", "namespace", "flux-system")
+    kubectl("apply", "--server-side", "--field-manager=flux", "-f", "-", stdin=sync)
+    fleet.commit(files, "as Flux has it")
+    with running(cluster, kubectl, fleet, directory) as flux:
+        flux.publish()
+        flux.start()
+        yield flux
 
 
 class _Quiet(SimpleHTTPRequestHandler):

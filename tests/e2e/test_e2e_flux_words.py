@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from gitsync.install.bundle import directory as config_directory
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import flux as fluxes
 from tests.e2e.conftest import NewAgent
@@ -43,14 +42,8 @@ def repository(namespace: str) -> dict[str, str | None]:
 @pytest.fixture
 def flux(control_plane: Cluster, kubectl: Cli, fleet: Fleet, namespace: str, tmp_path: Path) -> Iterator[Flux]:
     """Flux, which has tried to apply the repository."""
-    kubectl("apply", "--server-side", "-f", config_directory() / "crds")
-    kubectl("wait", "--for=condition=Established", "crd", "--all")
-    kubectl("create", "namespace", "flux-system")
-    kubectl("apply", "--server-side", "--field-manager=flux", "-f", "-", stdin=SYNC)
-    fleet.commit(repository(namespace), "much that is wrong")
-    with fluxes.running(control_plane, kubectl, fleet, tmp_path / "flux") as flux:
-        flux.publish()
-        flux.start()
+    files = repository(namespace)
+    with fluxes.bootstrapped(control_plane, kubectl, fleet, tmp_path / "flux", SYNC, files) as flux:
         yield flux
 
 

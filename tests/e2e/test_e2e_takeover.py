@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from gitsync.install.bundle import directory as config_directory
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import flux as fluxes
 from tests.e2e.conftest import NewAgent
@@ -78,15 +77,9 @@ def repository(namespace: str) -> dict[str, str | None]:
 @pytest.fixture
 def flux(control_plane: Cluster, kubectl: Cli, fleet: Fleet, namespace: str, tmp_path: Path) -> Iterator[Flux]:
     """Flux, which has applied the repository, as after ``flux bootstrap``."""
-    kubectl("apply", "--server-side", "-f", config_directory() / "crds")
-    kubectl("wait", "--for=condition=Established", "crd", "--all")
-    kubectl("create", "namespace", "flux-system")
-    kubectl("apply", "--server-side", "--field-manager=flux", "-f", "-", stdin=SYNC)
-    fleet.commit(repository(namespace), "as Flux has it")
-    with fluxes.running(control_plane, kubectl, fleet, tmp_path / "flux") as flux:
-        revision = flux.publish()
-        flux.start()
-        flux.applied(revision, "flux-system", "apps", "paused", "old")
+    files = repository(namespace)
+    with fluxes.bootstrapped(control_plane, kubectl, fleet, tmp_path / "flux", SYNC, files) as flux:
+        flux.applied(f"main@sha1:{fleet.head}", "flux-system", "apps", "paused", "old")
         yield flux
 
 
