@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import Counter
+from dataclasses import dataclass
 
 from bench.agent import Agent
 from bench.api import Api
 from bench.cases import Case, layered
-from bench.counters import since
+from bench.counters import Asked, Kind, since
 from bench.kustomizations import PATH, files, is_at
-from bench.measure import agent_at_rest, all_ready, source, warm_up
-from bench.planes import control_plane
+from bench.measure import agent_at_rest, all_ready, is_agent, source, warm_up
+from bench.planes import Plane, control_plane
 
 #: Seconds in which requests and the CPU are counted, and those for the agent to come to rest before.
 WINDOW, REST = 60.0, 30.0
@@ -22,14 +24,26 @@ PATIENCE = 1500.0
 INTERVAL = "1h"
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was asked within ``WINDOW``: of the whole control plane by its counter, by the agent by the audit log."""
+
+    all: int
+    agent: Counter[Kind]
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.agent.most_common())
+        return f"{self.all} requests, {self.agent.total()} of them the agent's{f' ({kinds})' if kinds else ''}"
+
+
 async def measure(count: int) -> str:
     """What it came to, in words. Raises: BenchError."""
     case = layered(f"kustomizations-{count}", f"{count} Kustomizations", 1, count)
-    with control_plane() as plane:
+    with control_plane(audited=True) as plane:
         async with Api(plane.cluster) as api, source(plane) as repository:
             await warm_up(plane, api)
             async with agent_at_rest(plane, api, repository) as agent:
-                background = await _requests(api)
+                background = await _window(plane, api)
                 repository.stage(files(case, "one", interval=INTERVAL))
                 began = time.monotonic()
                 await asyncio.to_thread(repository.commit, "all of them")
@@ -38,21 +52,26 @@ async def measure(count: int) -> str:
                 ready = time.monotonic() - began
                 await asyncio.sleep(REST)
                 cpu = agent.cpu_seconds()
-                requests = await _requests(api)
+                window = await _window(plane, api)
                 used = agent.cpu_seconds() - cpu
-                return _told(case, agent, ready, background, requests, used)
+                return _told(case, agent, ready, background, window, used)
 
 
-async def _requests(api: Api) -> int:
-    before = await api.metrics()
+async def _window(plane: Plane, api: Api) -> Window:
+    before, began = await api.metrics(), time.time()
     await asyncio.sleep(WINDOW)
-    return since(before, await api.metrics()).total()
+    return Window(since(before, await api.metrics()).total(), agents_since(plane.asked(), began))
 
 
-def _told(case: Case, agent: Agent, ready: float, background: int, requests: int, used: float) -> str:
+def agents_since(requests: list[Asked], began: float) -> Counter[Kind]:
+    """The agent's requests from a time on, by kind."""
+    return Counter(asked.kind for asked in requests if asked.at >= began and is_agent(asked))
+
+
+def _told(case: Case, agent: Agent, ready: float, background: Window, window: Window, used: float) -> str:
     return (
         f"{len(case.releases)} Kustomizations, all ready after {ready:.0f} s; in {WINDOW:.0f} s without news "
-        f"{requests} requests (without any Kustomization {background}) and {used:.2f} s of a processor; "
+        f"{window} (without any Kustomization {background}), and {used:.2f} s of a processor; "
         f"RSS {agent.memory() >> 20} MiB, at most {agent.peak_memory() >> 20} MiB"
     )
 

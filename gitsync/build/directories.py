@@ -15,8 +15,8 @@ from gitsync.runtime.together import finish_all
 from gitsync.sops import Keys
 from gitsync.tree import Tree
 
-#: The keys for what is encrypted, given what can be read without; None for none at all. Raises: ValuesMissing, and
-#: what reading the cluster raises.
+#: The keys for what is encrypted, given what can be read without, and the kinds and names of what cannot; None for none
+#: at all. Raises: ValuesMissing, and what reading the cluster raises.
 KeysOf = Callable[[Desired], Awaitable[Keys | None]]
 
 
@@ -35,7 +35,7 @@ class Directories:
         if keys_of is None or not any(map(_is_encrypted, merged.errors)):
             return merged
         try:
-            keys = await keys_of(merged)
+            keys = await keys_of(await self._sealed(desired, built, merged))
         except (ValuesMissing, ApiError) as error:
             return replace(merged, errors=tuple(_because(item, error) for item in merged.errors))
         return merged if keys is None else await self._opened(desired, built, keys)
@@ -46,9 +46,12 @@ class Directories:
         """The same where no keys are at hand, of what an agent with keys decrypts if ``is_decrypted`` says so of what
         can be read without: kinds and names are known of it. Raises: as ``read``."""
         desired, built, merged = await self._read(commit, tree, path)
-        if not any(map(_is_encrypted, merged.errors)) or not await is_decrypted(merged):
+        if not any(map(_is_encrypted, merged.errors)):
             return merged
-        return await self._opened(desired, built, None)
+        sealed = await self._sealed(desired, built, merged)
+        if not await is_decrypted(sealed):
+            return merged
+        return sealed if sealed is not merged else await self._opened(desired, built, None)
 
     async def _read(self, commit: CommitInfo, tree: Tree, path: str) -> tuple[Desired, list[Desired], Desired]:
         """The files of a directory, each directory that is built, and both together."""
@@ -57,6 +60,12 @@ class Directories:
         builds = (self.builder.build(commit, tree, BuildSpec(directory)) for directory in desired.kustomized)
         built = await finish_all(builds)
         return desired, built, await asyncio.to_thread(_merged, desired, built) if built else desired
+
+    async def _sealed(self, desired: Desired, built: Sequence[Desired], merged: Desired) -> Desired:
+        """With what is in a directory beside what is encrypted in it, and so not built: the Kustomization that has the
+        keys for both may be there, as in the ``flux-system`` of a bootstrapped repository."""
+        is_closed = any(_is_encrypted(error) for part in built for error in part.errors)
+        return await self._opened(desired, built, None) if is_closed else merged
 
     async def _opened(self, desired: Desired, built: Sequence[Desired], keys: Keys | None) -> Desired:
         """The same with what is encrypted decrypted, or known by its name: in files, and in each directory that is

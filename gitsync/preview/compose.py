@@ -55,6 +55,7 @@ from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.render import Renderer
 from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sandbox.kinds.catalog import Catalog
+from gitsync.sops import Keys
 from gitsync.sources.commit import Brought, SourcesOfCommit, sources_of_commit
 from gitsync.sources.git import Verification
 from gitsync.sources.helm import ChartRepositories
@@ -135,20 +136,31 @@ class _Parts:
         return self.watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
 
     async def head(self, branch: str) -> _Head:
-        """The head, read once more when its directory turns out to be decrypted."""
-        desired, artifacts, synced = await self._carried_out(branch)
-        stands_for_root = is_root(root_sync(self.settings), artifacts, synced)
-        keys = RootKeys(self.cluster, stands_for_root, default_keys(self.settings), _nothing_follows)
-        self.stack.push_async_callback(keys.close)
-        decrypts = await _decrypts(keys, desired)
-        if decrypts:
-            self.commits.keys_of = keys
-            desired, artifacts, synced = await self._carried_out(branch)
+        """The head, with what the keys open that its own Kustomization names."""
+        decrypts = False
+
+        async def keys_of(readable: Desired) -> Keys | None:
+            nonlocal decrypts
+            decrypts = await _decrypts(keys := self._keys(readable), readable)
+            return await keys(readable) if decrypts else None
+
+        self.commits.keys_of = keys_of
+        desired = await _head(self.commits, branch)
+        artifacts, synced, stands_for_root = self._carried_out(desired)
+        decrypts = decrypts or await _decrypts(self._keys(desired), desired)
         return _Head(desired, artifacts, synced, stands_for_root, decrypts)
 
-    async def _carried_out(self, branch: str) -> tuple[Desired, Artifacts, SyncedRepository]:
-        desired = await _head(self.commits, branch)
-        return desired, *_carried_out(self.settings, desired, self.commits.mirror.default_branch)
+    def _keys(self, desired: Desired) -> RootKeys:
+        """The keys of the directory itself, if this is what it wants."""
+        *_, stands_for_root = self._carried_out(desired)
+        keys = RootKeys(self.cluster, stands_for_root, default_keys(self.settings), _nothing_follows)
+        self.stack.push_async_callback(keys.close)
+        return keys
+
+    def _carried_out(self, desired: Desired) -> tuple[Artifacts, SyncedRepository, Callable[[Kustomization], bool]]:
+        """What charts and Kustomizations are taken from, and which Kustomizations stand for the directory."""
+        artifacts, synced = _carried_out(self.settings, desired, self.commits.mirror.default_branch)
+        return artifacts, synced, is_root(root_sync(self.settings), artifacts, synced)
 
     def wanted(self, head: _Head) -> WantedObjects:
         """What everybody in the cluster wants, and has."""

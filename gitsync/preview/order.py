@@ -11,6 +11,7 @@ from gitsync.api.identity import ObjectKey, Origin
 from gitsync.api.kustomization import Kustomization
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired
+from gitsync.sync.kustomization.dependencies import BOOTSTRAP
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ class CommitOrder:
         return self.nodes[key].source
 
     def missing(self) -> list[Edge[ObjectKey]]:
-        """The dependencies that are nowhere in the repository; one that has errors is there."""
-        faulty = {error.key for error in self.desired.errors}
+        """The dependencies that are nowhere in the repository; one that has errors is there, and so is the sync of the
+        repository itself, by the name that Flux gives its Kustomization."""
+        faulty = {BOOTSTRAP, *(error.key for error in self.desired.errors)}
         return [edge for edge in self.dependencies.missing() if edge.dependency not in faulty]
 
     def _own(self, key: ObjectKey) -> Iterator[Edge[ObjectKey]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gitsync.build.kustomization import as_yaml
 from gitsync.errors import KustomizeError, KustomizeUnavailable
 from gitsync.kustomize import CONCURRENT, Kustomizer, find_kubectl, in_short
 from tests.until import until
@@ -221,6 +222,32 @@ async def test_a_patch_that_copies_an_object_into_itself_is_ended_by_its_memory(
     copies = [{"op": "copy", "from": "/data", "path": f"/data/a{number}"} for number in range(24)]
     with pytest.raises(KustomizeError, match="it needs more than 192 MiB of memory"):
         await Kustomizer().build(patched(copies))
+
+
+def _schema(depth: int) -> dict[str, object]:
+    fields = {f"field{number}": _schema(depth - 1) for number in range(5)} if depth else {}
+    kind = {"type": "object", "properties": fields} if fields else {"type": "string"}
+    return {"description": "What this field says about the object.", **kind}
+
+
+async def test_megabytes_of_definitions_are_built() -> None:
+    """What a directory of definitions needs is more than once with the garbage of each step beside it."""
+
+    def definition(number: int) -> dict[str, object]:
+        schema = {"openAPIV3Schema": _schema(5)}
+        version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+        return {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"things{number}.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced", "versions": [version]},
+        }
+
+    names = [f"crd{number}.yaml" for number in range(4)]
+    texts = {name: as_yaml(definition(number)) for number, name in enumerate(names)}
+    assert 1 << 20 < sum(map(len, texts.values())) < 2 << 20
+    built = await Kustomizer().build({"kustomization.yaml": json.dumps({"resources": names}), **texts})
+    assert built.count("kind: CustomResourceDefinition") == len(names)
 
 
 async def test_files_from_outside_plugins_and_helm_are_refused(tmp_path: Path) -> None:

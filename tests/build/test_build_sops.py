@@ -409,3 +409,35 @@ async def test_in_a_syncs_own_directory_no_file_keeps_others_from_anything(key: 
     desired = await read(keys(key), Sops(Path("/nonexistent/sops")))
     assert {item.key.name for item in desired.objects.values()} == {"beside", "plain"}
     assert all("sops cannot be run" in error.message for error in desired.errors)
+
+
+async def test_who_has_the_keys_may_be_built_together_with_what_they_open(key: AgeKey) -> None:
+    """As in the directory ``flux-system`` of a bootstrapped repository, and in one with a kustomization.yaml at its
+    top."""
+    root = (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+        "metadata: {name: flux-system, namespace: flux-system}\n"
+        "spec: {interval: 1m, path: ./a, prune: true, sourceRef: {kind: GitRepository, name: flux-system}, "
+        "decryption: {provider: sops}}\n"
+    )
+    files: dict[str, str | bytes] = {
+        "a/kustomization.yaml": "resources: [sync.yaml, login.yaml]\n",
+        "a/sync.yaml": root,
+        "a/login.yaml": encrypted(SECRET, key, "yaml", *SECRET_ONLY),
+    }
+    directories, _ = _directories(None)
+
+    def asks(desired: Desired) -> bool:
+        return any(item.kind == "Kustomization" for item in desired.objects)
+
+    async def keys_of(desired: Desired) -> Keys | None:
+        return keys(key) if asks(desired) else None
+
+    async def is_decrypted(desired: Desired) -> bool:
+        return asks(desired)
+
+    desired = await directories.read(COMMIT, tree(files), "a", keys_of)
+    assert {item.key.name: item.sops for item in desired.objects.values()} == {"flux-system": "", "login": "opened"}
+    sealed = await directories.read_sealed(COMMIT, tree(files), "a", is_decrypted)
+    assert {item.key.name: item.sops for item in sealed.objects.values()} == {"flux-system": "", "login": "sealed"}
+    assert not desired.errors + sealed.errors

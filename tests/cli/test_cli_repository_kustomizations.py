@@ -306,6 +306,36 @@ def test_what_the_root_kustomization_decrypts_is_known_by_its_name(
     assert said in capsys.readouterr().out
 
 
+def test_the_root_kustomization_may_be_in_a_build_with_what_it_decrypts(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As ``flux bootstrap`` writes it, with a Secret added to it. Who depends on it does not miss it, either."""
+    root = in_namespace("flux-system", "flux-system", "./clusters", decryption={"provider": "sops"})
+    files = {
+        "clusters/flux-system/kustomization.yaml": "resources: [gotk-sync.yaml, settings.yaml]\n",
+        "clusters/flux-system/gotk-sync.yaml": root,
+        "clusters/flux-system/settings.yaml": SEALED,
+        "clusters/apps.yaml": in_namespace("flux-system", "apps", "./apps", dependsOn=[{"name": "flux-system"}]),
+        "apps/web.yaml": release("web", kind="GitRepository"),
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.partition(": ")[0] for line in out.splitlines()] == ["clusters/flux-system/settings.yaml:1:1"]
+    assert "2 Kustomizations, 1 release: 0 errors, 1 warning" in err
+
+
+def test_who_depends_on_the_sync_itself_needs_no_kustomization_of_that_name(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``flux bootstrap`` and Flux's operator make it in the cluster."""
+    apps = in_namespace("flux-system", "apps", "./apps", dependsOn=[{"name": "flux-system"}, {"name": "other"}])
+    write(here, {"clusters/apps.yaml": apps, "apps/web.yaml": release("web", kind="GitRepository")})
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "depends on Kustomization 'flux-system/other', which is not in the repository" in line
+
+
 def test_what_cannot_be_built_whatever_the_variables_are_is_an_error(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

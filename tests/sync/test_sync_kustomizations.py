@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,11 +18,12 @@ from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.order import Order, held_error
 from gitsync.release.wanted.comingsync import cluster_named, cluster_of
 from gitsync.sync.kustomization.controller import seen_of
-from gitsync.sync.kustomization.dependencies import blocked
+from gitsync.sync.kustomization.dependencies import BOOTSTRAP, blocked, stand_in
 from gitsync.sync.kustomization.order import KustomizationOrder
 from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
 from gitsync.sync.outcome import Outcome
 from gitsync.sync.policy import left_alone
+from gitsync.sync.standing import Standing
 
 GIT = {"kind": "GitRepository", "name": "fleet"}
 
@@ -75,6 +77,22 @@ def test_it_waits_until_its_dependency_has_applied_what_the_source_has_now() -> 
     changed = manifest("infra", "main@sha1:2")
     changed["metadata"]["generation"] = 2
     assert why("apps", apps, changed) == "dependency 'ns/infra' is not ready"
+
+
+def test_the_sync_of_the_settings_stands_in_for_the_kustomization_that_flux_would_have() -> None:
+    """As far as it has applied the commit that there is now."""
+    apps = manifest("apps", dependsOn=[{"name": "flux-system", "namespace": "flux-system"}])
+
+    def why_with(standing: Standing, now: str = "main@sha1:2") -> str:
+        known: Mapping[ObjectKey, Manifest] = {BOOTSTRAP: stand_in(standing)}
+        found = blocked(Kustomization.parse(apps), None, known.get, lambda _: now, {})
+        return found.error.message if found is not None else ""
+
+    done = Standing("ReconciliationSucceeded", "Applied revision: main@sha1:2", revision="main@sha1:2")
+    assert why_with(done) == ""
+    assert why_with(done, "main@sha1:3").endswith("is not ready: it has yet to apply main@sha1:3")
+    failed = replace(done, reason="ReconciliationFailed", message="ConfigMap/a: no right")
+    assert why_with(failed) == "dependency 'flux-system/flux-system' is not ready"
 
 
 def test_one_that_is_suspended_holds_up_those_of_its_own_source_alone() -> None:

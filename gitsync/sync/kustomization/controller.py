@@ -33,7 +33,7 @@ from gitsync.sources.resolve.treeartifact import TreeSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.coming import ComingSyncs, Present, claimant_of
 from gitsync.sync.kustomization.conditions import StatusWriter
-from gitsync.sync.kustomization.dependencies import why_not_ready
+from gitsync.sync.kustomization.dependencies import BOOTSTRAP, why_not_ready
 from gitsync.sync.kustomization.inputs import Inputs
 from gitsync.sync.kustomization.journal import KustomizationJournal
 from gitsync.sync.kustomization.judging import Judging
@@ -267,6 +267,8 @@ class Kustomizations:
         for key, kustomization in self.all().items():
             if self._root.is_root(kustomization):
                 self.queue.wake(key)
+        if self._is_watching and BOOTSTRAP not in self.all():
+            self._wake_waiting(BOOTSTRAP)
 
     def source_changed(self, concerns: Callable[[ObjectKey], bool]) -> None:
         """Some sources have another tree, or another reason to have none; ``concerns`` says which."""

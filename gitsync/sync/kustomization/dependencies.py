@@ -9,11 +9,24 @@ from gitsync.api.conditions import is_ready
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization, source_of
+from gitsync.api.names import (
+    GIT_REPOSITORY,
+    KUSTOMIZATION,
+    KUSTOMIZE_API_VERSION,
+    KUSTOMIZE_GROUP,
+    RECONCILIATION_SUCCEEDED,
+    WELL_KNOWN,
+)
 from gitsync.errors import BlockedError, DependencyMissing, DependencyNotReady
 from gitsync.graph import Held
 from gitsync.release.dependencies.order import cycle_error
 from gitsync.release.dependencies.states import is_current
 from gitsync.sources.resolve.commitsources import made_by_flux
+from gitsync.sync.standing import Standing
+
+#: The Kustomization of a repository of Flux, which ``flux bootstrap`` and Flux's operator make in the cluster, whether
+#: Git has it or not.
+BOOTSTRAP = ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, WELL_KNOWN, WELL_KNOWN)
 
 #: An object that may be waited for; None when it does not exist.
 Find = Callable[[ObjectKey], Manifest | None]
@@ -73,6 +86,20 @@ def why_not_ready(
     if not wanted or manifest["status"].get("lastAppliedRevision") == wanted or (suspended and own != source):
         return None
     return f": it has yet to apply {wanted}" + (", and is suspended" if suspended else "")
+
+
+def stand_in(standing: Standing) -> Manifest:
+    """The sync of the settings as the Kustomization of Flux's own name, for those that depend on it where nobody has
+    made one."""
+    ready = "True" if standing.reason == RECONCILIATION_SUCCEEDED else "False"
+    condition = {"type": "Ready", "status": ready, "reason": standing.reason, "message": standing.message}
+    return {
+        "apiVersion": KUSTOMIZE_API_VERSION,
+        "kind": KUSTOMIZATION,
+        "metadata": {"name": BOOTSTRAP.name, "namespace": BOOTSTRAP.namespace, "generation": 1},
+        "spec": {"sourceRef": {"kind": GIT_REPOSITORY, "name": WELL_KNOWN}},
+        "status": {"observedGeneration": 1, "conditions": [condition], "lastAppliedRevision": standing.revision},
+    }
 
 
 def _error(missing: Sequence[ObjectKey], unready: Mapping[ObjectKey, str]) -> BlockedError:

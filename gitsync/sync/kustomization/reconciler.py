@@ -67,7 +67,7 @@ from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.conditions import StatusWriter
-from gitsync.sync.kustomization.dependencies import Answers, Blocked, blocked, why_not_ready
+from gitsync.sync.kustomization.dependencies import BOOTSTRAP, Answers, Blocked, blocked, stand_in, why_not_ready
 from gitsync.sync.kustomization.finalize import Finalizer, nothing, why_left
 from gitsync.sync.kustomization.health import Health
 from gitsync.sync.kustomization.inputs import Inputs
@@ -319,7 +319,12 @@ class KustomizationReconciler:
 
     def _blocked(self, kustomization: Kustomization, answers: Answers) -> Blocked | None:
         held = self._around.held().get(kustomization.key)
-        return blocked(kustomization, held, self._around.find, self._trees.revision_of, answers)
+        return blocked(kustomization, held, self._awaited, self._trees.revision_of, answers)
+
+    def _awaited(self, key: ObjectKey) -> Manifest | None:
+        """An object that may be waited for. By Flux's own name that is the sync of the settings, made or not."""
+        found, standing = self._around.find(key), self._around.root_standing()
+        return stand_in(standing) if found is None and key == BOOTSTRAP and standing is not None else found
 
     def _to_come(self, kustomization: Kustomization, answers: Answers) -> float:
         """Seconds to wait for the commit to come to a release that this one depends on: it is ready as it was before.
