@@ -31,7 +31,7 @@ from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Head
 from gitsync.sync.build import CommitSource
 from gitsync.sync.kustomization.controller import Root
-from gitsync.sync.kustomization.rootstore import RootStore
+from gitsync.sync.kustomization.rootstore import RootStore, StandsFor
 from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.spec import SyncSpec
@@ -190,10 +190,10 @@ def is_root(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> C
     return lambda item: item.path == spec.owner.path and is_meant(item.source)
 
 
-def root_store(spec: SyncSpec, cluster: Cluster, artifacts: Artifacts, synced: SyncedRepository) -> RootStore:
-    """Where the sync of the settings keeps its state, which is also a Kustomization's."""
+def stands_for(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> StandsFor:
+    """Says which Kustomizations stand for the sync of the settings once what is desired is carried out."""
 
-    def stands_for(item: Kustomization, desired: Desired) -> bool:
+    def answer(item: Kustomization, desired: Desired) -> bool:
         if item.path != spec.owner.path:
             return False
         declared = desired.git_repositories.get(item.source)
@@ -201,7 +201,12 @@ def root_store(spec: SyncSpec, cluster: Cluster, artifacts: Artifacts, synced: S
             return artifacts.find(item.source) is synced
         return synced.head.is_meant_by(item.source, declared, brought=True)
 
-    return RootStore(cluster, spec.owner.namespace, spec.owner.name, stands_for)
+    return answer
+
+
+def root_store(spec: SyncSpec, cluster: Cluster, artifacts: Artifacts, synced: SyncedRepository) -> RootStore:
+    """Where the sync of the settings keeps its state, which is also a Kustomization's."""
+    return RootStore(cluster, spec.owner.namespace, spec.owner.name, stands_for(spec, artifacts, synced))
 
 
 def event_recorder(settings: Settings, cluster: Cluster) -> EventRecorder:

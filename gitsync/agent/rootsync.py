@@ -5,7 +5,15 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from gitsync.agent.parts import claim_inventory, default_keys, root_of, root_store, root_sync, synced_repository
+from gitsync.agent.parts import (
+    claim_inventory,
+    default_keys,
+    root_of,
+    root_store,
+    root_sync,
+    stands_for,
+    synced_repository,
+)
 from gitsync.agent.trust import demands
 from gitsync.runtime.recorder import EventRecorder
 from gitsync.sources.controller import Sources
@@ -51,8 +59,9 @@ class RootSync:
         syncer = factory.make(self._spec, self._store, self.repository, self._hopeless)
         self.reconciler = SyncReconciler(commits, syncer, self.repository, settings.interval)
         self.root = root_of(self._spec, self._artifacts, self.repository, self.reconciler)
-        keys = RootKeys(cluster, self.root.is_root, default_keys(settings), self.reconciler.compare_all)
-        commits.keys_of = keys
+        is_own = stands_for(self._spec, self._artifacts, self.repository)
+        keys = RootKeys(cluster, is_own, default_keys(settings), self.reconciler.compare_all)
+        commits.keys_of, commits.spec_of = keys, keys.spec_of
         stack.push_async_callback(keys.close)
 
     def attend(self, kustomizations: Kustomizations, events: EventRecorder) -> None:

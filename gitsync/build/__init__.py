@@ -14,7 +14,7 @@ limits        bounds
 """
 
 from gitsync.build.builder import Builder
-from gitsync.build.directories import Directories, KeysOf
+from gitsync.build.directories import Directories, KeysOf, SpecOf
 from gitsync.build.limits import MAX_REMOTE_FILE
 from gitsync.build.remote import Fetched, Remote, RemoteDirectory, RemoteFile, Remotes
 from gitsync.build.spec import BuildSpec
@@ -30,4 +30,5 @@ __all__ = [
     "RemoteDirectory",
     "RemoteFile",
     "Remotes",
+    "SpecOf",
 ]

@@ -18,6 +18,13 @@ from gitsync.tree import Tree
 #: The keys for what is encrypted, given what can be read without, and the kinds and names of what cannot; None for none
 #: at all. Raises: ValuesMissing, and what reading the cluster raises.
 KeysOf = Callable[[Desired], Awaitable[Keys | None]]
+#: How the directory is built, given the same; None for one that is read as it is. Raises: ManifestError for one that
+#: cannot be built so, where that is asked for.
+SpecOf = Callable[[Desired], Awaitable[BuildSpec | None]]
+
+
+async def _as_it_is(_: Desired) -> None:
+    """Nobody asks for anything else."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,33 @@ class Directories:
     reader: ManifestReader
     builder: Builder
 
-    async def read(self, commit: CommitInfo, tree: Tree, path: str = "", keys_of: KeysOf | None = None) -> Desired:
-        """What a directory of a tree wants. Raises: what ``tree.read`` raises; KustomizeUnavailable;
-        ClusterUnavailable."""
+    async def read(
+        self,
+        commit: CommitInfo,
+        tree: Tree,
+        path: str = "",
+        keys_of: KeysOf | None = None,
+        spec_of: SpecOf = _as_it_is,
+    ) -> Desired:
+        """What a directory of a tree wants. One that ``spec_of`` says something of is built as that of any
+        Kustomization: what is wrong with a file keeps all of it.
+
+        Raises: what ``tree.read`` raises; KustomizeUnavailable; ClusterUnavailable."""
         desired, built, merged = await self._read(commit, tree, path)
-        if keys_of is None or not any(map(_is_encrypted, merged.errors)):
+        is_closed = any(map(_is_encrypted, merged.errors))
+        readable = await self._sealed(desired, built, merged) if is_closed else merged
+        try:
+            spec = await spec_of(readable)
+            if spec is not None:
+                return await self.builder.build(commit, tree, spec)
+        except SopsUnavailable as error:
+            return replace(_failed(desired, path, error), tree=tree)
+        except ManifestError as error:
+            return replace(desired, objects={}, errors=(error,))
+        if keys_of is None or not is_closed:
             return merged
         try:
-            keys = await keys_of(await self._sealed(desired, built, merged))
+            keys = await keys_of(readable)
         except (ValuesMissing, ApiError) as error:
             return replace(merged, errors=tuple(_because(item, error) for item in merged.errors))
         return merged if keys is None else await self._opened(desired, built, keys)

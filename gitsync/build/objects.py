@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from gitsync.api.identity import Manifest, Origin
 from gitsync.build.follow import Plan
@@ -21,7 +21,7 @@ from gitsync.build.opening import (
 )
 from gitsync.build.origins import ANNOTATION, Origins, origin_of
 from gitsync.build.spec import BuildSpec
-from gitsync.build.substitute import DISABLED_KEY, NotSubstituted, Substituted, Variables, is_disabled, line_of
+from gitsync.build.substitute import MARKS, NotSubstituted, Substituted, Variables, is_disabled, line_of
 from gitsync.diff import yaml_lines
 from gitsync.errors import EncryptedError, ManifestError, YamlError
 from gitsync.kubeyaml import load, split
@@ -164,7 +164,7 @@ class _Maker:
     def _substituted(self, text: str) -> Substituted:
         if self._variables is None or "$" not in text:
             return Substituted(text)
-        if DISABLED_KEY in text and is_disabled(_metadata(text)):
+        if any(marks in text for marks in MARKS) and is_disabled(load(text)):
             return Substituted(text)
         return self._variables.substituted(text)
 
@@ -184,12 +184,6 @@ class _Maker:
                 existing = metadata.get(field)
                 metadata[field] = {**(existing if isinstance(existing, dict) else {}), **added}
         return {**value, "metadata": metadata}
-
-
-def _metadata(text: str) -> Mapping[str, Any]:
-    value = load(text)
-    metadata = value.get("metadata") if isinstance(value, dict) else None
-    return metadata if isinstance(metadata, dict) else {}
 
 
 def _not_substituted(error: NotSubstituted, place: Place, built: Head) -> ManifestError:

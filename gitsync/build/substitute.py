@@ -7,7 +7,7 @@ Values may be secret: no error holds any.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,9 @@ from gitsync.text import MASK
 #: The label or annotation that keeps an object as it is.
 DISABLED_KEY: Final = "kustomize.toolkit.fluxcd.io/substitute"
 DISABLED: Final = "disabled"
+_PART_OF, _FLUX = "app.kubernetes.io/part-of", "flux"
+#: What is in the text of an object for which there may be a reason to leave it.
+MARKS: Final = (DISABLED_KEY, f"{_PART_OF}: {_FLUX}")
 _NAME: Final = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 _EXPRESSION: Final = re.compile(rb"\$\{#?(\w*)")
 #: Values shorter than this are masked only where they stand alone: "1" is in every other word.
@@ -86,13 +89,17 @@ class Variables:
         return tuple(value for name in names if (value := self._values.get(name)))
 
 
-def is_disabled(metadata: Mapping[str, object]) -> bool:
-    """Whether an object is to be left as it is."""
-    for field in ("labels", "annotations"):
-        mapping = metadata.get(field)
-        if isinstance(mapping, dict) and mapping.get(DISABLED_KEY) == DISABLED:
-            return True
-    return False
+def is_disabled(value: object) -> bool:
+    """Whether an object is to be left as it is. So are the definitions of Flux itself, which tell of variables: today's
+    say so, those of its older releases do not."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(metadata, dict):
+        return False
+    marks = [mapping for field in ("labels", "annotations") if isinstance(mapping := metadata.get(field), dict)]
+    if any(mapping.get(DISABLED_KEY) == DISABLED for mapping in marks):
+        return True
+    of_flux = any(mapping.get(_PART_OF) == _FLUX for mapping in marks)
+    return of_flux and value.get("kind") == "CustomResourceDefinition"
 
 
 def line_of(text: str, variable: str) -> int:

@@ -20,6 +20,7 @@ from gitsync.agent.parts import (
     open_targets,
     root_store,
     root_sync,
+    stands_for,
     sync_store,
     synced_repository,
 )
@@ -40,6 +41,7 @@ from gitsync.api.names import (
 )
 from gitsync.api.sources import GitRepository
 from gitsync.apply.live import LiveReader
+from gitsync.build import BuildSpec
 from gitsync.cel.expressions import Expressions
 from gitsync.errors import ApiError, FieldErrors, Forbidden, KindUnknown, NotVerified, SettingsError, ValuesMissing
 from gitsync.git.reference import HEAD, GitReference
@@ -144,7 +146,10 @@ class _Parts:
             decrypts = await _decrypts(keys := self._keys(readable), readable)
             return await keys(readable) if decrypts else None
 
-        self.commits.keys_of = keys_of
+        async def spec_of(readable: Desired) -> BuildSpec | None:
+            return await self._keys(readable).spec_of(readable)
+
+        self.commits.keys_of, self.commits.spec_of = keys_of, spec_of
         desired = await _head(self.commits, branch)
         artifacts, synced, stands_for_root = self._carried_out(desired)
         decrypts = decrypts or await _decrypts(self._keys(desired), desired)
@@ -152,8 +157,9 @@ class _Parts:
 
     def _keys(self, desired: Desired) -> RootKeys:
         """The keys of the directory itself, if this is what it wants."""
-        *_, stands_for_root = self._carried_out(desired)
-        keys = RootKeys(self.cluster, stands_for_root, default_keys(self.settings), _nothing_follows)
+        artifacts, synced = _carried_out(self.settings, desired, self.commits.mirror.default_branch)
+        is_own = stands_for(root_sync(self.settings), artifacts, synced)
+        keys = RootKeys(self.cluster, is_own, default_keys(self.settings), _nothing_follows)
         self.stack.push_async_callback(keys.close)
         return keys
 
@@ -312,6 +318,7 @@ async def _contents(
 ) -> tuple[Contents, Desired, tuple[Problem, ...]]:
     async with open_commits(settings, sources) as commits:
         whole = WholeCommit(commits.directories.builder, sources.unpacker, settings.path)
+        commits.spec_of = whole.spec_of
         desired = await whole.read(await _head(commits))
         artifacts, _ = _carried_out(settings, desired)
         locator = sources_of_commit(Brought.of(desired), artifacts, sources).locator

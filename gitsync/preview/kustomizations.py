@@ -11,7 +11,7 @@ from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY, WELL_KNOWN
-from gitsync.build import Builder, Directories
+from gitsync.build import Builder, BuildSpec, Directories
 from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
 from gitsync.preview.composed import paths_in, placed
@@ -23,7 +23,7 @@ from gitsync.sources.generator.generating import Generated, Making, as_artifact,
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
-from gitsync.sync.kustomization.building import as_applied_to, build_spec
+from gitsync.sync.kustomization.building import as_applied_to, build_spec, shapes
 from gitsync.sync.kustomization.coming import MAX_NESTING
 from gitsync.text import counted
 from gitsync.tree import Tree
@@ -64,11 +64,27 @@ class WholeCommit:
             return has_keys or any([it.path == self.path and await _is_own(it, desired) for it in asking])
 
         found = await directories.read_sealed(commit, tree, self.path, is_decrypted)
+        if (root := await self._shaping(found)) is not None:
+            built = await self._built_of(root, found, commit, tree)
+            return replace(built, tree=found.tree, files=found.files)
         sealed = [item for item in found.objects.values() if item.sops]
         if not sealed:
             return found
         warning = _warning(sealed[0], _not_opened(len(sealed), "the directory"))
         return replace(found, warnings=(*found.warnings, warning))
+
+    async def spec_of(self, desired: Desired) -> BuildSpec | None:
+        """How the directory itself is built, where its Kustomization asks for more than what is in it."""
+        root = await self._shaping(desired)
+        return self._spec(root, desired)[0] if root is not None else None
+
+    async def _shaping(self, desired: Desired) -> DesiredObject | None:
+        for item in desired.objects.values():
+            model = item.model
+            is_meant = isinstance(model, Kustomization) and model.path == self.path and shapes(model)
+            if isinstance(model, Kustomization) and is_meant and await _is_own(model, desired):
+                return item
+        return None
 
     async def read(self, desired: Desired) -> Desired:
         """The same with the objects of all of them. Of an object that several have the first counts, be it of another
@@ -168,10 +184,7 @@ class WholeCommit:
     async def _built_of(self, item: DesiredObject, desired: Desired, commit: CommitInfo, tree: Tree) -> Desired:
         assert isinstance(item.model, Kustomization)
         kustomization = item.model
-        variables, unknown = _variables(kustomization, desired)
-        spec = build_spec(kustomization, variables)
-        if unknown:  # there will be some
-            spec = replace(spec, strict_substitution=False, always_substitute=True)
+        spec, unknown = self._spec(item, desired)
         built = as_applied_to(kustomization, await self.builder.build(commit, tree, spec))
         if sealed := sum(bool(found.sops) for found in built.objects.values()):
             built = replace(built, warnings=(*built.warnings, _warning(item, _not_opened(sealed, "it"))))
@@ -182,6 +195,14 @@ class WholeCommit:
         self._said.lacks_variables(item, unknown[0], _why_unknown(unknown[0], desired))
         doubtful = (ManifestWarning(error.origin, error.key, error.message, error.hint) for error in built.errors)
         return replace(built, errors=(), warnings=(*built.warnings, *doubtful))
+
+    @staticmethod
+    def _spec(item: DesiredObject, desired: Desired) -> tuple[BuildSpec, list[ObjectKey]]:
+        """How one is built by what the commit has, and which of the objects it does not have that variables are in."""
+        assert isinstance(item.model, Kustomization)
+        variables, unknown = _variables(item.model, desired)
+        spec = build_spec(item.model, variables)
+        return (replace(spec, strict_substitution=False, always_substitute=True) if unknown else spec), unknown
 
     def _with(self, desired: Desired, item: DesiredObject, built: Desired | None) -> Desired:
         if built is None:

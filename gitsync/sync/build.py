@@ -11,7 +11,7 @@ import structlog
 
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.build import Directories, KeysOf
+from gitsync.build import Directories, KeysOf, SpecOf
 from gitsync.errors import ChartError, GitRefused
 from gitsync.git import Resolved
 from gitsync.logs import Once
@@ -39,11 +39,16 @@ async def _nothing() -> list[Verification]:
     return []
 
 
+async def _as_it_is(_: Desired) -> None:
+    """No Kustomization stands for it."""
+
+
 @dataclass
 class CommitSource:
     """Reads commits for the sync ``name``. ``path`` is the directory of the repository that holds the manifests, "" for
     all of it. ``workers`` read the charts that releases take from the repository. ``keys_of`` has keys for what is
-    encrypted in it. ``demands`` says what has to be signed, and by whom."""
+    encrypted in it; ``spec_of`` says how it is built, where its own Kustomization does. ``demands`` says what has to be
+    signed, and by whom."""
 
     mirror: Mirror
     directories: Directories
@@ -51,6 +56,7 @@ class CommitSource:
     workers: Workers
     path: str = ""
     keys_of: KeysOf | None = None
+    spec_of: SpecOf = _as_it_is
     demands: Callable[[], Awaitable[list[Verification]]] = _nothing
 
     def __post_init__(self) -> None:
@@ -81,7 +87,8 @@ class CommitSource:
             raise GitRefused(
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
-        desired = self._without_flux(await self.directories.read(commit, tree, self.path, self.keys_of))
+        found = await self.directories.read(commit, tree, self.path, self.keys_of, self.spec_of)
+        desired = self._without_flux(found)
         objects, artifact = dict(desired.objects), Artifact(commit, tree)
         for key, release in desired.helm_releases.items():
             chart = await self._chart(release, artifact) if self._has_chart(release, desired) else None

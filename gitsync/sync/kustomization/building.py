@@ -51,3 +51,10 @@ def build_spec(
         keys=keys,
         owner=kustomization.metadata.namespace,
     )
+
+
+def shapes(kustomization: Kustomization) -> bool:
+    """Whether it asks for anything else than what is in its directory: for variables, patches, names and the like."""
+    plain = BuildSpec(path=kustomization.path, owner=kustomization.metadata.namespace)
+    asked = build_spec(kustomization, None)
+    return kustomization.spec.post_build is not None or replace(asked, decrypts=False) != plain
