@@ -53,7 +53,7 @@ class Directories:
         try:
             spec = await spec_of(readable)
             if spec is not None:
-                return await self.builder.build(commit, tree, spec)
+                return await self._shaped(commit, tree, spec, spec_of)
         except SopsUnavailable as error:
             return replace(_failed(desired, path, error), tree=tree)
         except ManifestError as error:
@@ -86,6 +86,15 @@ class Directories:
         builds = (self.builder.build(commit, tree, BuildSpec(directory)) for directory in desired.kustomized)
         built = await finish_all(builds)
         return desired, built, await asyncio.to_thread(_merged, desired, built) if built else desired
+
+    async def _shaped(self, commit: CommitInfo, tree: Tree, spec: BuildSpec, spec_of: SpecOf) -> Desired:
+        """Who says how it is built may be built with it, variables in its variables replaced: as Flux applies it, and
+        then goes by that, the directory is built once more by what came of it."""
+        built = await self.builder.build(commit, tree, spec)
+        again = await spec_of(built) if not built.errors else None
+        if again is None or again.digest == spec.digest:
+            return built
+        return await self.builder.build(commit, tree, again)
 
     async def _sealed(self, desired: Desired, built: Sequence[Desired], merged: Desired) -> Desired:
         """With what is in a directory beside what is encrypted in it, and so not built: the Kustomization that has the

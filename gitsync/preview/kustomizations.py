@@ -65,8 +65,7 @@ class WholeCommit:
 
         found = await directories.read_sealed(commit, tree, self.path, is_decrypted)
         if (root := await self._shaping(found)) is not None:
-            built = await self._built_of(root, found, commit, tree)
-            return replace(built, tree=found.tree, files=found.files)
+            return replace(await self._shaped(root, found, commit, tree), tree=found.tree, files=found.files)
         sealed = [item for item in found.objects.values() if item.sops]
         if not sealed:
             return found
@@ -77,6 +76,14 @@ class WholeCommit:
         """How the directory itself is built, where its Kustomization asks for more than what is in it."""
         root = await self._shaping(desired)
         return self._spec(root, desired)[0] if root is not None else None
+
+    async def _shaped(self, root: DesiredObject, found: Desired, commit: CommitInfo, tree: Tree) -> Desired:
+        """The directory as its Kustomization has it built; by what comes of that, if it is another then."""
+        built = await self._built_of(root, found, commit, tree)
+        again = await self._shaping(built)
+        if again is None or self._spec(again, built)[0] == self._spec(root, found)[0]:
+            return built
+        return await self._built_of(again, built, commit, tree)
 
     async def _shaping(self, desired: Desired) -> DesiredObject | None:
         for item in desired.objects.values():

@@ -21,7 +21,10 @@ KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n"
 #: What another cluster of the same repository has otherwise.
 SHAPE = {
-    "postBuild": {"substitute": {"ENVIRONMENT": "prod"}, "substituteFrom": [{"kind": "ConfigMap", "name": "cluster"}]},
+    "postBuild": {
+        "substitute": {"ENVIRONMENT": "prod", "NAME": "${ENVIRONMENT}-1"},
+        "substituteFrom": [{"kind": "ConfigMap", "name": "cluster"}],
+    },
     "commonMetadata": {"labels": {"team": "platform"}},
     "patches": [
         {
@@ -57,7 +60,7 @@ def given(kubectl: Cli, key: AgeKey, zone: str) -> None:
 
 def repository(namespace: str, key: AgeKey) -> dict[str, str | None]:
     """A kustomization.yaml for all, the Kustomization that has the keys beside what they open."""
-    settings = json.loads(config_map("settings", text="${ENVIRONMENT} in ${zone}"))
+    settings = json.loads(config_map("settings", text="${NAME} in ${zone}"))
     settings["metadata"]["namespace"] = namespace
     return {
         "clusters/prod/kustomization.yaml": "resources: [flux-system, settings.yaml, apps.yaml]\n",
@@ -76,12 +79,12 @@ def repository(namespace: str, key: AgeKey) -> dict[str, str | None]:
 def test_the_directory_is_built_as_its_own_kustomization_says(
     agent: AgentProcess, fleet: Fleet, kubectl: Cli, namespace: str
 ) -> None:
-    """Variables, patches, labels, and keys for what is in one build with it."""
+    """Variables, also those in its own, patches, labels, and keys for what is in one build with it."""
     key = age_key()
     given(kubectl, key, "a")
     first = fleet.commit(repository(namespace, key), "as bootstrapped")
     finished(agent.start(), first)
-    assert data(kubectl, namespace, "settings") == {"text": "prod in a", "patched": "by prod"}
+    assert data(kubectl, namespace, "settings") == {"text": "prod-1 in a", "patched": "by prod"}
     login = json.loads(kubectl("get", "secret", "login", "-n", namespace, "-o", "json"))
     assert base64.b64decode(login["data"]["password"]).decode() == PASSWORD
     assert login["metadata"]["labels"]["team"] == "platform"
@@ -93,16 +96,16 @@ def test_the_directory_is_built_as_its_own_kustomization_says(
     assert (code, "settings" in plan) == (0, False), f"{plan}{errors}"
 
     given(kubectl, key, "b")
-    kubectl("wait", "--for=jsonpath={.data.text}=prod in b", "configmap/settings", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.data.text}=prod-1 in b", "configmap/settings", "-n", namespace, "--timeout=60s")
     kubectl("delete", "configmap", "cluster", "-n", "flux-system")
     broken = fleet.edit("clusters/prod/settings.yaml", "in ${zone}", "at ${zone}", "and no variables")
     failed = agent.wait_for("file cannot be used", commit=broken[:7])
     assert failed.fields["file"].startswith("clusters/prod/flux-system/gotk-sync.yaml:")
     assert "ConfigMap/flux-system/cluster, which postBuild.substituteFrom names, does not exist" in str(failed.fields)
     agent.wait_for("sync finished with failures", commit=broken[:7])
-    assert data(kubectl, namespace, "settings")["text"] == "prod in b", "nothing of it is applied, and nothing pruned"
+    assert data(kubectl, namespace, "settings")["text"] == "prod-1 in b", "nothing of it is applied, and nothing pruned"
     given(kubectl, key, "c")
-    kubectl("wait", "--for=jsonpath={.data.text}=prod at c", "configmap/settings", "-n", namespace, "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.data.text}=prod-1 at c", "configmap/settings", "-n", namespace, "--timeout=60s")
     agent.stop()
 
 
