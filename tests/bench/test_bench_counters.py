@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from bench.counters import Kind, read_audit, read_metrics, since
+from bench.idle import agents_since
 
 METRICS = """\
 # TYPE apiserver_request_total counter
@@ -90,3 +91,14 @@ class TestAudit:
     def test_a_line_that_is_still_being_written_is_left_for_later(self) -> None:
         whole = event("1", "2026-01-01T00:00:00.000000Z")
         assert len(read_audit([whole, whole.replace('"1"', '"2"')[:40]])) == 1
+
+
+def test_requests_of_the_agent_are_told_from_all_others() -> None:
+    lines = [
+        event("1", "2026-01-01T00:00:01.000000Z", verb="watch", userAgent="gitsync/0.2"),
+        event("2", "2026-01-01T00:00:03.000000Z", verb="watch", userAgent="gitsync/0.2"),
+        event("3", "2026-01-01T00:00:03.000000Z", verb="get", userAgent="kube-controller-manager/v1.36.3"),
+    ]
+    asked = read_audit(lines)
+    assert agents_since(asked, asked[1].at).total() == 1
+    assert [kind.verb for kind in agents_since(asked, asked[0].at)] == ["watch"]

@@ -147,3 +147,19 @@ async def test_what_stays_of_an_escaped_variable_is_meant_so() -> None:
     desired = await substituted(text.replace("$$", "$"), None)
     (error,) = desired.errors
     assert "a variable of Flux's postBuild substitution, which nothing here replaces" in error.message
+
+
+async def test_the_definitions_of_flux_itself_are_left_as_they_are() -> None:
+    """Their texts tell of variables. Today's say that they are to be left, those of older releases do not."""
+    definition = (
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n"
+        "  name: kustomizations.kustomize.toolkit.fluxcd.io\n  labels: {app.kubernetes.io/part-of: flux}\n"
+        "spec: {description: 'e.g. ${var:=default}, ${var:position} and ${other}'}\n"
+    )
+    desired = await substituted(f"{definition}---\n{config(a='${v}')}", {"v": "1"})
+    assert desired.errors == ()
+    found = {item.key.kind: item.manifest for item in desired.objects.values()}
+    assert found["CustomResourceDefinition"]["spec"]["description"].endswith("${other}")
+    assert found["ConfigMap"]["data"] == {"a": 1}
+    desired = await substituted(definition.replace("part-of: flux", "part-of: web"), {"v": "1"})
+    assert "the variable" in str(desired.errors[0])

@@ -325,6 +325,37 @@ def test_the_root_kustomization_may_be_in_a_build_with_what_it_decrypts(
     assert "2 Kustomizations, 1 release: 0 errors, 1 warning" in err
 
 
+def test_the_directory_is_built_as_its_own_kustomization_says(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Variables in its own fields are replaced first; that only the cluster has some is a warning."""
+    own: dict[str, Any] = {"postBuild": {"substitute": {"ENV": "prod", "NAME": "web-${ENV}"}}}
+    web = kustomization("${NAME}", path="./apps/${ENV}")
+    files = {
+        "clusters/root.yaml": in_namespace("flux-system", "flux-system", "./clusters", **own),
+        "clusters/apps.yaml": web,
+        "apps/prod/web.yaml": release("web", kind="GitRepository"),
+    }
+    write(here, files)
+    assert main(["graph", "clusters"]) == 0
+    out = capsys.readouterr().out
+    assert "HelmRelease/default/web" in out
+    assert "Kustomization/default/web-prod" in out
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    assert "2 Kustomizations, 1 release: 0 errors, 0 warnings" in capsys.readouterr().err
+
+    own["postBuild"]["substituteFrom"] = [{"kind": "Secret", "name": "cluster"}]
+    more = web.replace('"prune": true', '"prune": true, "targetNamespace": "${ZONE}"')
+    assert more != web
+    write(here, {"clusters/root.yaml": in_namespace("flux-system", "flux-system", "./clusters", **own)})
+    write(here, {"clusters/apps.yaml": more})
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    assert "Secret/flux-system/cluster" in capsys.readouterr().out
+
+    del own["postBuild"]
+    write(here, {"clusters/root.yaml": in_namespace("flux-system", "flux-system", "./clusters", **own)})
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    assert "which nothing here replaces" in capsys.readouterr().out
+
+
 def test_who_depends_on_the_sync_itself_needs_no_kustomization_of_that_name(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
