@@ -172,7 +172,7 @@ def root_of(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository, reco
     """The sync of the settings, as Kustomizations see it."""
     return Root(
         is_root(spec, artifacts, synced),
-        lambda: reconciler.commit,
+        lambda: reconciler.applied_commit,
         reconciler.objects,
         lambda: reconciler.standing,
         reconciler.compare_all,

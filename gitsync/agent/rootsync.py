@@ -78,3 +78,4 @@ class RootSync:
             told.begin(standing)
 
         self.reconciler.on_done, self.reconciler.on_begin = done, begun
+        self.reconciler.on_applied = kustomizations.root_done

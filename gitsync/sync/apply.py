@@ -88,6 +88,8 @@ class Syncer:
         #: The commit that is tried again and again, "" for none, and what was said of it.
         self._tried = ""
         self._reminders, self._failures = Reminders(), Failures()
+        #: Called when all of a commit is applied, and what is left is that it becomes ready.
+        self.on_applied: Callable[[Desired], None] = lambda _: None
         #: What syncs did that were cut short: it is yet to come into the journal, newest first.
         self._unwritten: tuple[JournalEntry, ...] = ()
 
@@ -253,6 +255,7 @@ class Syncer:
             self.spec,
             partial(self.planner.judged, plan, before),
             self.hopeless,
+            lambda: self.on_applied(desired),
         )
         with self.under_way.following(self.spec, report):
             await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.kustomization import Kustomization
 from gitsync.apply.claimant import Claimant
 from gitsync.backoff import Backoff, Outage
 from gitsync.defects import outlive
 from gitsync.errors import ApiError, GitsyncError, GitUnavailable, NotVerified, RetryableError
 from gitsync.git import Poll, Poller, redacted_url, watch_local
 from gitsync.logs import Once, commit_context, keep_secret, keeping_secrets
+from gitsync.manifests import Desired
 from gitsync.metering import METER
 from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_fails
@@ -25,7 +27,7 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository
 from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.build import CommitSource
-from gitsync.sync.standing import Standing, source_failed, sync_began, sync_ended, sync_failed
+from gitsync.sync.standing import Standing, source_failed, sync_applied, sync_began, sync_ended, sync_failed
 from gitsync.tree import Tree, changed_files
 
 if TYPE_CHECKING:
@@ -77,6 +79,11 @@ class SyncReconciler:
         self._begun = ""
         #: The commit that is held, "" for none, and whether there is one.
         self._held, self._is_held = "", asyncio.Event()
+        #: Called when all of a commit is applied, whatever it is waited for.
+        self.on_applied: Callable[[], None] = lambda: None
+        #: How the one under way stands whose commit is applied, while it waits for what that has brought.
+        self._applied: Standing | None = None
+        syncer.on_applied = self._on_applied
         #: How the last sync has ended, and why the repository cannot be read.
         self._ended: Standing | None = None
         self._source_failed: Standing | None = None
@@ -122,8 +129,13 @@ class SyncReconciler:
 
     @property
     def standing(self) -> Standing | None:
-        """How it stands; None before the first sync has ended."""
-        return self._source_failed or self._ended
+        """How it stands; None before the first sync has ended, or applied all."""
+        return self._source_failed or self._applied or self._ended
+
+    @property
+    def applied_commit(self) -> str:
+        """The commit that has been applied last, though it may be waited for what that has brought."""
+        return self._applied.commit.id if self._applied and self._applied.commit else self.commit
 
     @property
     def wanted(self) -> CommitInfo | None:
@@ -255,8 +267,20 @@ class SyncReconciler:
             self.on_begin(sync_began(commit, self._repository.revision(commit.id)))
         self._begun = commit.id
 
+    def _on_applied(self, desired: Desired) -> None:
+        """A Kustomization that does not wait for what it has applied is ready when that is there, as with Flux: who
+        depends on it goes on."""
+        key = self._syncer.store.kustomization_of(desired)
+        item = desired.objects.get(key) if key is not None else None
+        spec = item.model.spec if item is not None and isinstance(item.model, Kustomization) else None
+        if desired.errors or (spec is not None and (spec.wait or spec.health_checks)):
+            return
+        self._applied = sync_applied(desired.commit, self._repository.revision(desired.commit.id))
+        self.on_applied()
+
     def _end(self, standing: Standing | None) -> None:
         """A sync has ended; None: in vain, for a newer one."""
+        self._applied = None
         self._ended = standing or self._ended
         self.on_done()
 

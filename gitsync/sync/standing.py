@@ -46,6 +46,13 @@ def sync_began(commit: CommitInfo, revision: str) -> Standing:
     return Standing(PROGRESSING, "Applying the revision", commit, revision, is_failure=False, quiet=True)
 
 
+def sync_applied(commit: CommitInfo, revision: str) -> Standing:
+    """All of a commit is applied, though it may be waited for what that has brought."""
+    return Standing(
+        RECONCILIATION_SUCCEEDED, f"Applied revision: {revision}", commit, revision, is_failure=False, quiet=True
+    )
+
+
 def source_failed(error: GitsyncError) -> Standing:
     """The repository cannot be read, or its head is not signed as it must be."""
     reason = VERIFICATION_ERROR if isinstance(error, NotVerified) else ARTIFACT_FAILED

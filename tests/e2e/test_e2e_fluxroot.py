@@ -128,3 +128,46 @@ def test_who_depends_on_flux_system_goes_on_though_nobody_has_made_it(
         kubectl("wait", wanted, f"{KUSTOMIZATIONS}/apps", "-n", "flux-system", "--timeout=60s")
         assert data(kubectl, namespace, "one") == {"text": str(number)}
     agent.stop()
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_who_depends_on_flux_system_goes_on_before_what_that_has_brought_is_ready(
+    made: bool, new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """Without ``wait`` a Kustomization is ready when all is applied, as with Flux."""
+    lost = {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": "lost", "namespace": namespace},
+        "spec": {
+            "interval": "10m",
+            "chart": {"spec": {"chart": "lost", "sourceRef": {"kind": "HelmRepository", "name": "away"}}},
+        },
+    }
+    away = {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "HelmRepository",
+        "metadata": {"name": "away", "namespace": namespace},
+        "spec": {"interval": "10m", "url": "http://127.0.0.1:9/charts"},
+    }
+    files = {
+        "clusters/prod/namespace.yaml": NAMESPACE,
+        "clusters/prod/lost.yaml": json.dumps(lost),
+        "clusters/prod/away.yaml": json.dumps(away),
+        "clusters/prod/apps.yaml": kustomization(
+            "apps", "./apps", dependsOn=[{"name": "flux-system"}], targetNamespace=namespace
+        ),
+        "apps/one.yaml": config_map("one", text="1"),
+    }
+    if made:
+        files["clusters/prod/sync.yaml"] = sync()
+    agent = new_agent(fleet, "--path=clusters/prod")
+    fleet.commit(files, "a chart that nobody has")
+    agent.start()
+    kubectl("wait", "--for=create", "configmap/one", "-n", namespace, "--timeout=60s")
+    if made:
+        ready = ("--for=condition=Ready", f"{KUSTOMIZATIONS}/flux-system", "-n", "flux-system", "--timeout=30s")
+        kubectl("wait", *ready)
+    ended = [line for line in agent.said("sync finished") if "sync" not in line.fields]
+    assert not ended, "it waits for the release"
+    agent.stop()

@@ -64,7 +64,7 @@ GRACE = 1.0
 
 @dataclass(frozen=True)
 class Root:
-    """The sync of the settings. ``commit`` is the one that it has last come to the end of, ``objects`` what it has;
+    """The sync of the settings. ``commit`` is the one that it has applied last, ``objects`` what it has;
     ``standing`` says how it stands, ``compare`` has it compare everything with the cluster, and ``is_busy`` says
     whether it is at work."""
 
@@ -263,7 +263,7 @@ class Kustomizations:
                 self._status.began(kustomization, standing)
 
     def root_done(self) -> None:
-        """The sync of the settings has come to an end."""
+        """The sync of the settings has come to an end, or has applied all."""
         for key, kustomization in self.all().items():
             if self._root.is_root(kustomization):
                 self.queue.wake(key)

@@ -85,7 +85,9 @@ class Rollout:
     """One sync's plan, carried out once. ``run`` returns when everything is settled and deleted, or has failed; what
     came of it is in the report, in ``applied`` (the API server's answers), in ``leaving`` and in ``placed`` (by their
     keys in the plan, objects whose kind has come meanwhile, in the namespace that they turned out to need). ``judge``
-    looks at an object that is there, though the plan knows of none, and says what is to be done about it."""
+    looks at an object that is there, though the plan knows of none, and says what is to be done about it.
+    ``on_applied`` is called when all is applied, and nothing has failed: what is waited for from then on is that it
+    becomes ready."""
 
     cluster: Cluster
     index: ReleaseIndex
@@ -99,6 +101,7 @@ class Rollout:
     spec: SyncSpec
     judge: Callable[[DesiredObject], Awaitable[Step]]
     hopeless: Hopeless | None = None
+    on_applied: Callable[[], None] = lambda: None
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     placed: dict[ObjectKey, DesiredObject] = field(default_factory=dict)
     emptied: bool = False
@@ -162,7 +165,7 @@ class Rollout:
             if self.spec.is_root:
                 self.wanted.claims.first_commit.set()
             await until_one_fails(
-                *(self._take(stage, before, arrived, interrupt) for before, stage in self._stages()),
+                self._take_all(arrived, interrupt),
                 self._settle_releases(releases),
                 *(self._settle(namespace, interrupt) for namespace in self._namespaces()),
                 self._settle_standing(interrupt),
@@ -173,6 +176,11 @@ class Rollout:
                 self._releases = ReleasesSettling(self.index, self._waited)
                 await self._settle_releases(releases)
         self._judge_releases(releases)
+
+    async def _take_all(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
+        await until_one_fails(*(self._take(stage, before, arrived, interrupt) for before, stage in self._stages()))
+        if not self.report.counts["failed"]:
+            self.on_applied()
 
     def _judge_releases(self, releases: Iterable[ObjectKey]) -> None:
         outcomes = Outcomes(self.index)
