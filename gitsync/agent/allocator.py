@@ -40,8 +40,8 @@ def read_less_at_once() -> None:
 
 
 def collect_less() -> None:
-    """Look for garbage in circles less often, and never in what is there now: called whenever an agent has started, when
-    all modules are loaded, which are most of what Python would walk through each time, for a tenth of a second."""
+    """Look for garbage in circles less often, and never in what is there now: called whenever an agent has started.
+    All modules are loaded then, which are most of what Python would walk through each time, for a tenth of a second."""
     gc.unfreeze()  # what an agent with other settings has left
     gc.collect()
     gc.freeze()
