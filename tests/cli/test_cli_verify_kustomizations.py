@@ -52,8 +52,8 @@ def test_a_repository_of_flux_becomes_ready_in_its_order(verify: Gitsync, tmp_pa
 def test_what_only_the_operator_of_flux_makes_is_said_to_be_so_and_not_waited_for(
     verify: Gitsync, fleet: Fleet
 ) -> None:
-    """Where a FluxInstance sets a cluster up nobody writes these; the sync of the settings stands for the Kustomization,
-    and for no OCIRepository."""
+    """Where a FluxInstance sets a cluster up nobody writes these; the sync of the settings stands for the
+    Kustomization, and for no OCIRepository."""
     oci = {"sourceRef": {"kind": "OCIRepository", "name": "flux-system"}}
     files: dict[str, str | None] = {
         "clusters/prod/late.yaml": kustomization("late", "./infra", dependsOn=[{"name": "flux-system"}]),
