@@ -13,6 +13,7 @@ import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import RECONCILIATION_SUCCEEDED
 from gitsync.apply.claimant import Claimant
 from gitsync.backoff import Backoff, Outage
 from gitsync.defects import outlive
@@ -81,8 +82,9 @@ class SyncReconciler:
         self._held, self._is_held = "", asyncio.Event()
         #: Called when all of a commit is applied, whatever it is waited for.
         self.on_applied: Callable[[], None] = lambda: None
-        #: How the one under way stands whose commit is applied, while it waits for what that has brought.
-        self._applied: Standing | None = None
+        #: How the one under way stands, of a commit that is new; and when that is applied, while it waits for what that
+        #: has brought.
+        self._under_way: Standing | None = None
         syncer.on_applied = self._on_applied
         #: How the last sync has ended, and why the repository cannot be read.
         self._ended: Standing | None = None
@@ -129,13 +131,15 @@ class SyncReconciler:
 
     @property
     def standing(self) -> Standing | None:
-        """How it stands; None before the first sync has ended, or applied all."""
-        return self._source_failed or self._applied or self._ended
+        """How it stands; None before the first sync."""
+        return self._source_failed or self._under_way or self._ended
 
     @property
     def applied_commit(self) -> str:
         """The commit that has been applied last, though it may be waited for what that has brought."""
-        return self._applied.commit.id if self._applied and self._applied.commit else self.commit
+        now = self._under_way
+        is_applied = now is not None and now.reason == RECONCILIATION_SUCCEEDED
+        return now.commit.id if now is not None and is_applied and now.commit is not None else self.commit
 
     @property
     def wanted(self) -> CommitInfo | None:
@@ -264,7 +268,8 @@ class SyncReconciler:
     async def _begin(self, commit: CommitInfo) -> None:
         """Say that a commit is begun, once; an agent before this one may have said so."""
         if commit.id != self._begun and commit.id != (await self._syncer.planner.inventory()).commit:
-            self.on_begin(sync_began(commit, self._repository.revision(commit.id)))
+            self._under_way = sync_began(commit, self._repository.revision(commit.id))
+            self.on_begin(self._under_way)
         self._begun = commit.id
 
     def _on_applied(self, desired: Desired) -> None:
@@ -275,12 +280,12 @@ class SyncReconciler:
         spec = item.model.spec if item is not None and isinstance(item.model, Kustomization) else None
         if desired.errors or (spec is not None and (spec.wait or spec.health_checks)):
             return
-        self._applied = sync_applied(desired.commit, self._repository.revision(desired.commit.id))
+        self._under_way = sync_applied(desired.commit, self._repository.revision(desired.commit.id))
         self.on_applied()
 
     def _end(self, standing: Standing | None) -> None:
         """A sync has ended; None: in vain, for a newer one."""
-        self._applied = None
+        self._under_way = None
         self._ended = standing or self._ended
         self.on_done()
 
