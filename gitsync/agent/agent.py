@@ -50,8 +50,9 @@ from gitsync.settings import Settings
 from gitsync.sources.controller import Sources
 from gitsync.sources.resolve.artifacts import Artifacts
 from gitsync.sync.factory import SyncerFactory
-from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
-from gitsync.sync.kustomization.journal import KustomizationJournal
+from gitsync.sync.kustomization.controller import Kustomizations
+from gitsync.sync.kustomization.root import NO_ROOT
+from gitsync.sync.kustomization.storage.journal import KustomizationJournal
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.reporting.underway import UnderWay

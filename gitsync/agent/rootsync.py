@@ -12,7 +12,7 @@ from gitsync.sources.controller import Sources
 from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.controller import Kustomizations
-from gitsync.sync.kustomization.rootkeys import RootKeys
+from gitsync.sync.kustomization.inputs.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.rootevents import RootEvents

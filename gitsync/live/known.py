@@ -18,8 +18,8 @@ from gitsync.live.standing import Standing, standing
 from gitsync.release.dependencies.order import Order
 from gitsync.release.dependencies.others import Followed
 from gitsync.release.dependencies.places import edges_of
-from gitsync.sync.kustomization.order import followed_by
-from gitsync.sync.kustomization.statusstore import sync_behind
+from gitsync.sync.kustomization.storage.statusstore import sync_behind
+from gitsync.sync.kustomization.waiting.order import followed_by
 
 
 class Known:

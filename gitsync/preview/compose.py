@@ -62,8 +62,8 @@ from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, Sy
 from gitsync.sources.resolve.gitartifact import verification_of
 from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
-from gitsync.sync.kustomization.rootkeys import RootKeys
-from gitsync.sync.kustomization.statusstore import claim_present
+from gitsync.sync.kustomization.inputs.rootkeys import RootKeys
+from gitsync.sync.kustomization.storage.statusstore import claim_present
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.storage.history import JournalEntry
 

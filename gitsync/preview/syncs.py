@@ -24,7 +24,7 @@ from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sync.apply import Syncer
 from gitsync.sync.kustomization.coming import claimant_of
-from gitsync.sync.kustomization.finalize import nothing, why_left
+from gitsync.sync.kustomization.reconcile.finalizer import nothing, why_left
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.plan import SyncPlan
 from gitsync.sync.rollout.prune import Pruner

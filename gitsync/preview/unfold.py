@@ -28,12 +28,12 @@ from gitsync.release.dependencies.places import edges_of, written_in
 from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.commit import Brought
 from gitsync.sources.trees import CommitTrees
-from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING, ComingSyncs, Present
-from gitsync.sync.kustomization.dependencies import blocked
-from gitsync.sync.kustomization.keys import keys_of, keys_secret
-from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
-from gitsync.sync.kustomization.variables import texts, variables_of
+from gitsync.sync.kustomization.inputs.building import build_spec
+from gitsync.sync.kustomization.inputs.keys import keys_of, keys_secret
+from gitsync.sync.kustomization.inputs.variables import texts, variables_of
+from gitsync.sync.kustomization.reconcile.unsupported import check_access, refuse_unsupported
+from gitsync.sync.kustomization.waiting.dependencies import blocked
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, Remote

@@ -39,7 +39,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import is_current
 from gitsync.runtime.until import until
 from gitsync.sandbox import Sandbox
-from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.storage.statusstore import inventory_of
 from gitsync.sync.outcome import Outcome, Outcomes, Phase
 
 if TYPE_CHECKING:

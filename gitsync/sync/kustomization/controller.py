@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from gitsync.api.conditions import is_ready, ready_of
 from gitsync.api.duration import interval_of
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_release
@@ -32,22 +30,20 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.resolve.treeartifact import TreeSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.coming import ComingSyncs, Present, claimant_of
-from gitsync.sync.kustomization.conditions import StatusWriter
-from gitsync.sync.kustomization.dependencies import why_not_ready
-from gitsync.sync.kustomization.inputs import Inputs
-from gitsync.sync.kustomization.journal import KustomizationJournal
-from gitsync.sync.kustomization.judging import Judging
-from gitsync.sync.kustomization.order import KustomizationOrder, waits_inside
-from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
-from gitsync.sync.kustomization.reconciler import (
-    BETWEEN_WORDS,
-    Asked,
-    KustomizationReconciler,
-    Surroundings,
-    asked_of,
-)
-from gitsync.sync.kustomization.statusstore import brought_by, claim_present
+from gitsync.sync.kustomization.inputs.inputs import Inputs
+from gitsync.sync.kustomization.reconcile.conditions import StatusWriter
+from gitsync.sync.kustomization.reconcile.patience import BETWEEN_WORDS
+from gitsync.sync.kustomization.reconcile.reconciler import KustomizationReconciler
+from gitsync.sync.kustomization.reconcile.surroundings import Surroundings
+from gitsync.sync.kustomization.root import Root
+from gitsync.sync.kustomization.seen import Seen, seen_of
+from gitsync.sync.kustomization.storage.journal import KustomizationJournal
+from gitsync.sync.kustomization.storage.statusstore import brought_by, claim_present
 from gitsync.sync.kustomization.syncers import Syncers
+from gitsync.sync.kustomization.waiting.dependencies import why_not_ready
+from gitsync.sync.kustomization.waiting.judging import Judging
+from gitsync.sync.kustomization.waiting.order import KustomizationOrder
+from gitsync.sync.kustomization.waiting.outcome import Facts, KustomizationOutcomes
 from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
 from gitsync.sync.rollout.lacking import Lacking
 from gitsync.sync.spec import SETTLE_TIMEOUT
@@ -62,30 +58,8 @@ DEFAULT_INTERVAL = 300.0
 GRACE = 1.0
 
 
-@dataclass(frozen=True)
-class Root:
-    """The sync of the settings. ``commit`` is the one that it has last come to the end of, ``objects`` what it has;
-    ``standing`` says how it stands, ``compare`` has it compare everything with the cluster, and ``is_busy`` says
-    whether it is at work."""
-
-    is_root: Callable[[Kustomization], bool]
-    commit: Callable[[], str]
-    objects: Callable[[], Awaitable[Iterable[ObjectKey]]]
-    standing: Callable[[], Standing | None] = lambda: None
-    compare: Callable[[], None] = lambda: None
-    is_busy: Callable[[], bool] = lambda: False
-
-
 def _nobody_waits(key: ObjectKey, why: str) -> None:
     """What Kustomizations will want is asked anew each time."""
-
-
-async def _nothing() -> Iterable[ObjectKey]:
-    return ()
-
-
-#: Where the settings name no repository.
-NO_ROOT = Root(lambda _: False, lambda: "", _nothing)
 
 
 class Kustomizations:
@@ -130,17 +104,7 @@ class Kustomizations:
         self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
         self._coming = ComingSyncs(cluster, trees, builder, self._coming_inputs, self._present())
         surroundings = Surroundings(
-            self._find,
-            self.held,
-            root.is_root,
-            root.commit,
-            root.standing,
-            rules,
-            self._coming.is_leaving,
-            self._typed,
-            root.compare,
-            root.is_busy,
-            unbuilt=self._coming.unbuilt,
+            self._find, self.held, root, rules, self._coming.is_leaving, self._typed, self._coming.unbuilt
         )
         self._reconciler = KustomizationReconciler(
             surroundings,
@@ -333,7 +297,7 @@ class Kustomizations:
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
         """Somebody wants an object no more, or has it now: wake the Kustomizations that are to have it, or keep it."""
         for claimant in self._wanted.claims.to_have(key, cluster):
-            self._reconciler.look_soon(kustomization_of(claimant.name))
+            self._reconciler.patience.look_soon(kustomization_of(claimant.name))
             self._on_interval(kustomization_of(claimant.name))
 
     def _on_emptied(self, sync: Claimant) -> None:
@@ -342,7 +306,7 @@ class Kustomizations:
 
     def _on_change(self, key: ObjectKey) -> None:
         """What a commit was about to change of one is done, as far as it could be."""
-        if self._reconciler.is_to_change(key):
+        if self._reconciler.patience.is_to_change(key):
             self.queue.wake(key)
 
     def _find(self, key: ObjectKey) -> Manifest | None:
@@ -453,29 +417,6 @@ class Kustomizations:
         for key in otherwise_held(self._held, held):
             self.queue.wake(key)
         self._held = held
-
-
-class Seen(NamedTuple):
-    """What of a Kustomization is news when it is another: to itself what is ``asked``, to the graph also the releases
-    ``inside`` that it waits for, to those that wait for it all of it."""
-
-    asked: Asked
-    inside: tuple[ObjectKey, ...]
-    is_ready: bool
-    reason: tuple[object, ...]
-    revision: object
-
-
-def seen_of(manifest: Manifest, kustomization: Kustomization | None) -> Seen:
-    """The same of one, typed unless it cannot be read. Pure."""
-    ready = ready_of(manifest)
-    return Seen(
-        asked_of(manifest),
-        tuple(waits_inside(kustomization)) if kustomization is not None else (),
-        is_ready(manifest),
-        (ready.get("status"), ready.get("reason")),
-        (manifest.get("status") or {}).get("lastAppliedRevision"),
-    )
 
 
 def _depends_on(manifest: Manifest | None) -> object:

@@ -11,7 +11,7 @@ from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.manifests import Desired
 from gitsync.sops import Keys
 from gitsync.sources.watch.referred import ReferredData
-from gitsync.sync.kustomization.keys import keys_in, keys_of, keys_secret
+from gitsync.sync.kustomization.inputs.keys import keys_in, keys_of, keys_secret
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

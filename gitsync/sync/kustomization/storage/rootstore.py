@@ -15,7 +15,7 @@ from gitsync.errors import ApiError, InventoryError
 from gitsync.logs import Once
 from gitsync.manifests import Desired
 from gitsync.release.flux import runs_flux
-from gitsync.sync.kustomization.statusstore import StatusStore, inventory_of
+from gitsync.sync.kustomization.storage.statusstore import StatusStore, inventory_of
 from gitsync.sync.storage.configmaps import SyncStore
 from gitsync.sync.storage.inventory import Inventory
 

@@ -10,9 +10,9 @@ from gitsync.api.kustomization import Kustomization
 from gitsync.build import BuildSpec
 from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.watch.referred import Referred, ReferredData
-from gitsync.sync.kustomization.building import build_spec
-from gitsync.sync.kustomization.keys import keys_of, keys_secret
-from gitsync.sync.kustomization.variables import variables_of
+from gitsync.sync.kustomization.inputs.building import build_spec
+from gitsync.sync.kustomization.inputs.keys import keys_of, keys_secret
+from gitsync.sync.kustomization.inputs.variables import variables_of
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Remote

@@ -23,7 +23,7 @@ from gitsync.errors import InventoryError, NotFound
 from gitsync.manifests import Desired
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import cluster_named
-from gitsync.sync.kustomization.journal import KustomizationJournal
+from gitsync.sync.kustomization.storage.journal import KustomizationJournal
 from gitsync.sync.storage.history import JournalEntry
 from gitsync.sync.storage.inventory import UNKNOWN, Entry, Inventory
 

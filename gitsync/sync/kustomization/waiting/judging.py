@@ -8,7 +8,7 @@ from gitsync.apply.readiness import KSTATUS, HealthChecks, Readiness
 from gitsync.cel.expressions import Expressions
 from gitsync.release.dependencies.readyexpr import answer_about
 from gitsync.release.readiness import check_expressions
-from gitsync.sync.kustomization.dependencies import Answers, Find
+from gitsync.sync.kustomization.waiting.dependencies import Answers, Find
 
 
 class Judging:

@@ -11,8 +11,8 @@ from gitsync.api.kustomization import Kustomization, source_of
 from gitsync.graph import Edge
 from gitsync.release.dependencies.others import Followed
 from gitsync.release.dependencies.places import applied_from, edges_of
-from gitsync.sync.kustomization.dependencies import Find, why_not_ready
-from gitsync.sync.kustomization.statusstore import brought_by
+from gitsync.sync.kustomization.storage.statusstore import brought_by
+from gitsync.sync.kustomization.waiting.dependencies import Find, why_not_ready
 from gitsync.sync.outcome import Outcome
 
 

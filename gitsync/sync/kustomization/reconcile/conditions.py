@@ -38,7 +38,7 @@ from gitsync.errors import GitsyncError, NotFound
 from gitsync.logs import redact
 from gitsync.runtime.event import Event
 from gitsync.sources.resolve.treeartifact import TreeArtifact
-from gitsync.sync.kustomization.past import Attempt, with_attempt
+from gitsync.sync.kustomization.reconcile.past import Attempt, with_attempt
 from gitsync.text import whole_number
 
 if TYPE_CHECKING:
