@@ -213,7 +213,7 @@ class Previewer:
         others go with these."""
         index = ReleaseIndex(self.cluster.namespace)
         index.others = self.syncs.unfolding
-        stay = (key for key in self._index if not any(map(self._index.is_leaving, self._index.lineage(key))))
+        stay = (key for key in self._index if not any(map(self._index.is_leaving, self._index.ancestry.lineage(key))))
         live = {key: self._index.manifest(key) for key in stay}
         for key, manifest in {**live, **after}.items():
             if manifest is not None:

@@ -124,7 +124,7 @@ class Kustomizations:
             self._is_removed,
             self._goes_with_chart,
             self._wanted.claims.brought,
-            self._wanted.index.commit_behind,
+            self._wanted.index.ancestry.commit_behind,
             lambda key: self._reconciler.has_news(key),
             lambda key: claimant_of(key) in self._wanted.claims.commits,
         )
@@ -204,7 +204,7 @@ class Kustomizations:
         return claimant_of(key) in self._wanted.claims.leaving_syncs
 
     def _goes_with_chart(self, manifest: Manifest) -> bool:
-        above = self._wanted.index.parent_of(manifest)
+        above = self._wanted.index.ancestry.parent_of(manifest)
         return above is not None and self._wanted.to_come.goes(above)
 
     def _named(self, name: str) -> Kustomization | None:
@@ -318,7 +318,7 @@ class Kustomizations:
             self._status.seen(event.key, event.manifest)
             self._look(event.key, event.manifest)
             return
-        self._wanted.index.set_remover(event.key, None)
+        self._wanted.index.ancestry.set_remover(event.key, None)
         self._wanted.index.places.forget(event.key)
         self._seen.pop(event.key, None)
         self._read.pop(event.key, None)

@@ -99,7 +99,7 @@ class Syncers:
         self._made.pop(key, None)
         wanted = self.factory.wanted
         wanted.claims.forget(Owner(key.name, key.namespace, "").claimant)
-        wanted.index.set_remover(key, None)
+        wanted.index.ancestry.set_remover(key, None)
 
     async def close(self) -> None:
         """End what was watched as others."""

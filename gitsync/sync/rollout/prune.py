@@ -220,7 +220,7 @@ class Pruner:
         wanted_by, deletion = self._wanted.others(entry.dropped, self._present()), Deletion()
         removes = commit is not None and self._spec.works_on(entry.key)
         if removes:
-            self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
+            self._index.ancestry.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
         try:
             deletion = await delete_objects(
                 self._cluster,
@@ -236,7 +236,7 @@ class Pruner:
             raise
         finally:
             if removes and entry.key not in deletion.deleted:
-                self._index.set_remover(entry.key, None)
+                self._index.ancestry.set_remover(entry.key, None)
         return deletion, why
 
     def _present(self) -> frozenset[str]:

@@ -62,7 +62,7 @@ class Finalization:
         """
         key = kustomization.key
         await interrupt.guard(self.wanted.first_commit())  # which may say that it is to come again
-        remover = self.wanted.index.remover_of(key)
+        remover = self.wanted.index.ancestry.remover_of(key)
         wanted = nothing(remover or commit_of(kustomization.manifest) or CommitInfo(""))
         if dependents := self.wanted.index.dependents_being_deleted(key):
             self.waiting[key] = dependents

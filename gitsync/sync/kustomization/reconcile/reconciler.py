@@ -218,7 +218,7 @@ class KustomizationReconciler:
             if wanted.index.expects(reference.key):
                 return MOMENT
             if why := wanted.yet_to_take_up(reference.key):
-                above = kustomization_of(wanted.index.sync_above(reference.key))
+                above = kustomization_of(wanted.index.ancestry.sync_above(reference.key))
                 self.waiting[kustomization.key] = frozenset({reference.key, above})
                 name = f"{reference.key.kind} {reference.key.namespaced_name}"
                 raise DependencyNotReady(f"dependency '{name}' is not ready: {why}")
@@ -310,7 +310,7 @@ class KustomizationReconciler:
         key = kustomization.key
         if isinstance(desired.errors[0], DirectoryMissing):
             # It may go, too, with what is above it: at once, or when a release has another chart.
-            is_in_chart = self._wanted.index.parent_of(kustomization.manifest) is not None
+            is_in_chart = self._wanted.index.ancestry.parent_of(kustomization.manifest) is not None
             if (left := self.patience.until_removed(key, artifact.revision, is_in_chart=is_in_chart)) > 0.0:
                 return left
             if self._wanted.claims.is_only_kept(key):
