@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -13,8 +14,10 @@ from gitsync.api.names import (
     CLI_FIELD_MANAGER,
     REQUESTED_AT_ANNOTATION,
 )
+from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import Kind
 from gitsync.cli.common.liveobject import LiveObject, connected, warn
+from gitsync.cli.common.options import FlagGroup
 from gitsync.cli.common.output import as_yaml, write
 from gitsync.cli.common.verbs import Verb
 from gitsync.cli.common.waiting import answered
@@ -37,13 +40,21 @@ Interval = Annotated[str, typer.Option("--interval", metavar="DURATION", help="H
 Export = Annotated[bool, typer.Option("--export", help="Print the YAML, for a repository; touch no cluster.")]
 
 
-async def create(
-    settings: Settings, manifest: Manifest, export: bool, patience: float | None, login: Manifest | None = None
-) -> int:
+@dataclass(frozen=True)
+class Applying(FlagGroup):
+    """Whether what is made goes into the cluster, and how long it is waited for there."""
+
+    export: Export = False
+    wait: Wait = True
+    patience: Timeout = "5m"
+
+
+async def create(settings: Settings, manifest: Manifest, applying: Applying, login: Manifest | None = None) -> int:
+    """``login`` is a Secret that goes into the cluster as well, before it."""
     if errors := check(manifest):
         raise FieldErrors(errors)
-    if not export:
-        return await _apply(settings, manifest, patience, login)
+    if not applying.export:
+        return await _apply(settings, manifest, seconds(applying.patience) if applying.wait else None, login)
     write("---\n" + as_yaml(manifest))
     return 0
 

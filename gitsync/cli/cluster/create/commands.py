@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,8 +12,9 @@ from gitsync.api.names import (
     HELM_API_VERSION,
     KUSTOMIZE_API_VERSION,
 )
-from gitsync.cli.cluster import create_notifications, create_sources
-from gitsync.cli.cluster.creating import (
+from gitsync.cli.cluster.create import notifications, sources
+from gitsync.cli.cluster.create.creating import (
+    Applying,
     Export,
     Interval,
     Namespace,
@@ -25,12 +27,13 @@ from gitsync.cli.cluster.creating import (
     with_namespace,
 )
 from gitsync.cli.cluster.values import read_files
-from gitsync.cli.common.durations import Timeout, Wait, seconds
+from gitsync.cli.common.durations import Timeout
 from gitsync.cli.common.kinds import KUSTOMIZATION, RELEASE, Kind
+from gitsync.cli.common.options import FlagGroup
 from gitsync.cli.common.verbs import Name
 from gitsync.settings import Settings
 
-__all__ = ["app", "create_notifications", "create_sources"]
+__all__ = ["app", "notifications", "sources"]
 
 app = verb.app
 
@@ -115,28 +118,69 @@ _HEALTH_CHECKED = {
 }
 
 
+@dataclass(frozen=True)
+class ChartOf(FlagGroup):
+    """Which chart a release is of."""
+
+    source: Source = ""
+    chart: Chart = ""
+    chart_ref: ChartRef = ""
+    chart_version: ChartVersion = ""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """``chart``, or ``chartRef``. Raises: typer.BadParameter."""
+        if self.chart_ref:
+            if self.source or self.chart or self.chart_version:
+                raise typer.BadParameter("either that, or a source and a chart", param_hint="--chart-ref")
+            return {"chartRef": stated(with_namespace(self.chart_ref, "--chart-ref"))}
+        if not (self.source and self.chart):
+            raise typer.BadParameter("a source and a chart are needed, or --chart-ref", param_hint="--source, --chart")
+        source = with_namespace(self.source, "--source")
+        return {"chart": {"spec": stated({"chart": self.chart, "version": self.chart_version, "sourceRef": source})}}
+
+
+@dataclass(frozen=True)
+class TargetOf(FlagGroup):
+    """Where a release is installed."""
+
+    target_namespace: TargetNamespace = ""
+    create_target_namespace: CreateTarget = False
+
+
+@dataclass(frozen=True)
+class ReadinessOf(FlagGroup):
+    """When a Kustomization is ready."""
+
+    wait_for_all: WaitForAll = False
+    health_check: HealthChecks = None
+    health_check_timeout: HealthCheckTimeout = ""
+
+    def checks(self, namespace: str) -> list[dict[str, str]]:
+        """``spec.healthChecks``. Raises: typer.BadParameter."""
+        found = [_health_check(item, namespace) for item in listed(self.health_check)]
+        if found and self.wait_for_all:
+            raise typer.BadParameter("either --wait, which is for all objects, or some", param_hint="--health-check")
+        return found
+
+
 @verb.of(RELEASE)
 async def helm_release(
     settings: Settings,
     kind: Kind,
     name: Name,
-    source: Source = "",
-    chart: Chart = "",
-    chart_ref: ChartRef = "",
-    chart_version: ChartVersion = "",
+    *,
+    chart: ChartOf,
     depends_on: DependsOn = None,
     values: ValuesFiles = None,
     values_from: ValuesFrom = None,
     interval: Interval = "5m",
     namespace: Namespace = "default",
     release_name: ReleaseName = "",
-    target_namespace: TargetNamespace = "",
-    create_target_namespace: CreateTarget = False,
+    target: TargetOf,
     service_account: ServiceAccount = "",
     crds: Crds = None,
-    export: Export = False,
-    wait: Wait = True,
-    patience: Timeout = "5m",
+    applying: Applying,
 ) -> int:
     """Create or change a HelmRelease, and wait until it is ready.
 
@@ -145,17 +189,17 @@ async def helm_release(
     spec = {
         "interval": interval,
         "dependsOn": [_dependency(item) for item in listed(depends_on)],
-        **_chart(source, chart, chart_version, chart_ref),
+        **chart.fields,
         "releaseName": release_name,
-        "targetNamespace": target_namespace,
+        "targetNamespace": target.target_namespace,
         "serviceAccountName": service_account,
-        "install": stated({"crds": crds, "createNamespace": create_target_namespace}),
+        "install": stated({"crds": crds, "createNamespace": target.create_target_namespace}),
         "upgrade": stated({"crds": crds}),
         "valuesFrom": [kind_and_name(item, "--values-from") for item in listed(values_from)],
         "values": read_files(values or ()),
     }
     manifest = manifest_of(HELM_API_VERSION, kind, namespace, name, spec)
-    return await create(settings, manifest, export, seconds(patience) if wait else None)
+    return await create(settings, manifest, applying)
 
 
 @verb.of(KUSTOMIZATION)
@@ -163,13 +207,12 @@ async def kustomization(
     settings: Settings,
     kind: Kind,
     name: Name,
+    *,
     source: TreeSource,
     path: TreePath = "./",
     prune: Prune = False,
     depends_on: NeedsTree = None,
-    wait_for_all: WaitForAll = False,
-    health_check: HealthChecks = None,
-    health_check_timeout: HealthCheckTimeout = "",
+    readiness: ReadinessOf,
     interval: Interval = "1m",
     retry_interval: RetryInterval = "",
     namespace: Namespace = "default",
@@ -183,25 +226,23 @@ async def kustomization(
 
     Example: gitsync create kustomization apps --source GitRepository/fleet --path ./apps --prune --wait --export
     """
-    checks = [_health_check(item, namespace) for item in listed(health_check)]
-    if checks and wait_for_all:
-        raise typer.BadParameter("either --wait, which is for all objects, or some", param_hint="--health-check")
+    checks = readiness.checks(namespace)
     spec = {
         "interval": interval,
         "retryInterval": retry_interval,
-        "timeout": health_check_timeout,
+        "timeout": readiness.health_check_timeout,
         "dependsOn": [_dependency(item) for item in listed(depends_on)],
         "sourceRef": stated(with_namespace(source, "--source")),
         "path": path,
         "targetNamespace": target_namespace,
         "serviceAccountName": service_account,
-        "wait": wait_for_all,
+        "wait": readiness.wait_for_all,
         "healthChecks": checks,
         "deletionPolicy": deletion_policy,
     }
     manifest = manifest_of(KUSTOMIZE_API_VERSION, kind, namespace, name, spec)
     manifest["spec"]["prune"] = prune  # it has to be said
-    return await create(settings, manifest, export, seconds(patience))
+    return await create(settings, manifest, Applying(export, patience=patience))
 
 
 def _dependency(text: str) -> dict[str, str]:
@@ -218,16 +259,3 @@ def _health_check(text: str, namespace: str) -> dict[str, str]:
         known = ", ".join(_HEALTH_CHECKED)
         raise typer.BadParameter(f"{found['kind']} is none of {known}: write others into the YAML", param_hint=option)
     return {"apiVersion": api_version, **found, "namespace": found.get("namespace") or namespace}
-
-
-def _chart(source: str, chart: str, version: str, reference: str) -> dict[str, Any]:
-    """``chart``, or ``chartRef``. Raises: typer.BadParameter."""
-    if reference:
-        if source or chart or version:
-            raise typer.BadParameter("either that, or a source and a chart", param_hint="--chart-ref")
-        return {"chartRef": stated(with_namespace(reference, "--chart-ref"))}
-    if not (source and chart):
-        raise typer.BadParameter("a source and a chart are needed, or --chart-ref", param_hint="--source, --chart")
-    return {
-        "chart": {"spec": stated({"chart": chart, "version": version, "sourceRef": with_namespace(source, "--source")})}
-    }

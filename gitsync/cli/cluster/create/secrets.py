@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from gitsync.api.identity import Manifest
-from gitsync.cli.cluster.creating import reference, stated
+from gitsync.cli.cluster.create.creating import reference, stated
 from gitsync.logs import register_secret
 
 #: The largest file that is read: a bundle of all public authorities has a fifth of it.

@@ -9,7 +9,8 @@ import typer
 from gitsync.api.kinds import NOTIFICATION_GROUP
 from gitsync.api.notification import Provider, ProviderType, is_told_of, kind_meant
 from gitsync.api.receiver import Receiver, ReceiverType
-from gitsync.cli.cluster.creating import (
+from gitsync.cli.cluster.create.creating import (
+    Applying,
     Export,
     Namespace,
     create,
@@ -20,7 +21,6 @@ from gitsync.cli.cluster.creating import (
     verb,
     with_namespace,
 )
-from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import ALERT, PROVIDER, RECEIVER, Kind
 from gitsync.cli.common.liveobject import warn
 from gitsync.cli.common.verbs import Name
@@ -79,7 +79,7 @@ async def provider(
         "username": username,
         "secretRef": reference(secret_ref),
     }
-    return await create(settings, manifest_of(_API_VERSION, kind, namespace, name, spec), export, None)
+    return await create(settings, manifest_of(_API_VERSION, kind, namespace, name, spec), Applying(export, wait=False))
 
 
 @verb.of(ALERT)
@@ -105,7 +105,7 @@ async def alert(
             + (f": is {meant} meant?" if meant else "")
         )
     spec = {"providerRef": reference(provider_ref), "eventSeverity": event_severity, "eventSources": sources}
-    return await create(settings, manifest_of(_API_VERSION, kind, namespace, name, spec), export, None)
+    return await create(settings, manifest_of(_API_VERSION, kind, namespace, name, spec), Applying(export, wait=False))
 
 
 @verb.of(RECEIVER)
@@ -116,11 +116,10 @@ async def receiver(
     sender: Sender,
     resource: Resources,
     secret_ref: TokenSecretRef,
+    *,
     event: Events = None,
     namespace: Namespace = "default",
-    export: Export = False,
-    wait: Wait = True,
-    patience: Timeout = "5m",
+    applying: Applying,
 ) -> int:
     """Create or change a Receiver, and wait until it takes deliveries: the path of its webhook is printed then.
 
@@ -133,4 +132,4 @@ async def receiver(
         "secretRef": reference(secret_ref),
     }
     manifest = manifest_of(_RECEIVER_API_VERSION, kind, namespace, name, spec)
-    return await create(settings, manifest, export, seconds(patience) if wait else None)
+    return await create(settings, manifest, applying)
