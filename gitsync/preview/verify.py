@@ -29,6 +29,7 @@ from gitsync.api.names import (
     ORIGIN_ANNOTATION,
     SOURCE_GROUP,
     TRUE,
+    VERIFY_FIELD_MANAGER,
 )
 from gitsync.cluster import Cluster
 from gitsync.health.helmrepository import is_mere_configuration
@@ -189,7 +190,7 @@ async def _create_namespaces(cluster: Cluster, desired: Desired, whole: Desired)
     for name in sorted(_lacked_namespaces(desired) | _lacked_namespaces(whole)):
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         if await cluster.find(ObjectKey.of(manifest)) is None:
-            await cluster.create(manifest, manager="gitsync-verify")
+            await cluster.create(manifest, manager=VERIFY_FIELD_MANAGER)
             assumed.append(name)
     return tuple(assumed)
 
