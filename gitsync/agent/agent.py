@@ -283,7 +283,7 @@ class Agent:
         result = self._repository.result
         if self._repository.error is not None or result is None or result.result in ("held", "superseded"):
             return 1
-        settling = asyncio.ensure_future(self._kustomizations.settle())
+        settling = asyncio.ensure_future(self._kustomizations.settling.settle())
         await until_one_ends(settling, stop.wait())
         if stop.is_set():
             return 130
@@ -296,7 +296,7 @@ class Agent:
 
     async def outcomes(self) -> dict[ObjectKey, Outcome]:
         """How the Kustomizations and HelmReleases of the repository stand."""
-        return await self._kustomizations.outcomes()
+        return await self._kustomizations.settling.outcomes()
 
 
 def _say_kept(begun: Settings, changed: Settings) -> None:

@@ -57,7 +57,7 @@ class RootSync:
 
     def attend(self, kustomizations: Kustomizations, events: EventRecorder) -> None:
         """Have it stand for a Kustomization, and tell how it stands."""
-        self._store.all = kustomizations.all
+        self._store.all = kustomizations.present.all
         told = RootEvents(events, self.owner, kustomizations.stands_for_root)
 
         def done() -> None:
