@@ -193,7 +193,7 @@ class Kustomization(Resource):
 
     @property
     def prunes_when_deleted(self) -> bool:
-        """Whether its objects go with it."""
+        """Whether its objects are deleted when the Kustomization is."""
         policy = self.spec.deletion_policy
         return self.spec.prune if policy == "MirrorPrune" else policy != "Orphan"
 

@@ -114,7 +114,7 @@ def agent(live: Manifest | None, namespace: str) -> Finding:
 
 
 async def beside_flux(cluster: Cluster) -> Finding:
-    """Whether somebody else serves the same kinds."""
+    """Whether another controller (Flux's, say) serves the same kinds."""
     try:
         controllers = await flux_controllers(cluster)
     except Forbidden:

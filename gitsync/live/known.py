@@ -44,7 +44,7 @@ class Known:
             self._standings[key] = standing(manifest)
 
     def keys(self, wanted: Callable[[ObjectKey], bool]) -> list[ObjectKey]:
-        """Those of some kinds, sorted."""
+        """The keys of all objects of some kinds, sorted."""
         return sorted(filter(wanted, self._manifests))
 
     def find(self, key: ObjectKey) -> Manifest | None:

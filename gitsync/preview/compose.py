@@ -219,7 +219,7 @@ async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
 
 
 async def _generators(cluster: Cluster) -> list[ArtifactGenerator]:
-    """Those of the cluster; none where nobody has brought the kind."""
+    """The ArtifactGenerators of the cluster; none where the kind is not defined."""
     found = []
     with suppress(KindUnknown):
         for manifest in await cluster.list(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=cluster.namespace):

@@ -103,7 +103,7 @@ class Unfolded:
 
     @property
     def applies(self) -> bool:
-        """Whether it is applied."""
+        """Whether the Kustomization is applied."""
         return self.desired is not None
 
     @property

@@ -66,12 +66,12 @@ class Result:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether it is not as it should be."""
+        """Whether the object is not as it should be."""
         return self.phase not in ("ready", "suspended")
 
     @property
     def told(self) -> str:
-        """What is wrong with it, and where it is written."""
+        """What is wrong with the object, and where it is written."""
         kind = f"{self.key.kind} " if is_kustomization(self.key) else ""
         place = f" ({self.origin})" if self.origin else ""
         return f"{kind}{self.key.namespaced_name}{place}: {self.message.removesuffix(place)}"
@@ -196,7 +196,7 @@ async def _create_namespaces(cluster: Cluster, desired: Desired, whole: Desired)
 
 
 def _lacked_namespaces(desired: Desired) -> set[str]:
-    """Those that are named and not brought."""
+    """The namespaces that objects name and the commit does not bring."""
     named = {key.namespace for key in desired.objects if key.namespace and "$" not in key.namespace}
     for release in desired.helm_releases.values():
         named.add(release.storage_namespace)

@@ -27,11 +27,11 @@ class Ancestry:
         self._removers: dict[ObjectKey, CommitInfo] = {}
 
     def add(self, release: HelmRelease) -> None:
-        """It is there."""
+        """Note a release that is there."""
         self._by_helm_name[_helm_name(release)].add(release.key)
 
     def remove(self, release: HelmRelease) -> None:
-        """It is gone, or another one now."""
+        """Forget a release that is gone, or is another one by now."""
         name = _helm_name(release)
         self._by_helm_name[name].discard(release.key)
         if not self._by_helm_name[name]:
@@ -92,7 +92,7 @@ class Ancestry:
         return self.parent_of(manifest) if manifest is not None else None
 
     def parent_of(self, manifest: Manifest) -> ObjectKey | None:
-        """The same of any object."""
+        """The HelmRelease whose chart any object is out of; None when it is out of none, or that is not here."""
         of = release_of(manifest)
         return min(self._by_helm_name[of], default=None) if of in self._by_helm_name else None
 
