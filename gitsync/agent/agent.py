@@ -321,7 +321,7 @@ def _say_started(settings: Settings, source: GitSource | None, releases: int) ->
 
 
 def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:
-    """What is synced at this moment; None: nothing is."""
+    """What is being synced at this moment, in words; None when nothing is."""
     if not kustomizations.queue.is_busy and not (repository is not None and repository.is_syncing):
         return None
     commit = repository.wanted if repository is not None else None

@@ -297,6 +297,6 @@ class _Deleter:
         return outcome
 
     async def _wanted_of(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
-        """Those that stay when they would go with another one: somebody wants them."""
+        """Of objects that would go with another one, those that somebody wants, and that stay therefore."""
         mine = set(filter(self.rules.stays, keys))
         return mine | (await self.rules.wanted_by(keys)).keys() if keys else mine

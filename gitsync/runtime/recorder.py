@@ -79,7 +79,7 @@ class _Allowance:
     at: float
 
     def take(self, now: float) -> bool:
-        """Whether one more is allowed."""
+        """Take one Event of the allowance; False when none is left."""
         self.left = min(BURST, self.left + (now - self.at) / REFILL)
         self.at = now
         if self.left < 1:

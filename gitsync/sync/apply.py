@@ -113,7 +113,7 @@ class Syncer:
 
     @property
     def spec(self) -> SyncSpec:
-        """What is synced, and how."""
+        """What the sync is told to do."""
         return self.planner.spec
 
     @property

@@ -65,7 +65,7 @@ def _led(key: ObjectKey, whole: Mapping[ObjectKey, Held[ObjectKey]], graph: Grap
 
 
 def _placed(held: Mapping[ObjectKey, Held[ObjectKey]], places: Places) -> Mapping[ObjectKey, Held[ObjectKey]]:
-    """The same, with where Git has each edge of the cycles now."""
+    """Those that are held, with the place that Git has now for each edge of their cycles."""
     cycles: dict[int, Cycle[ObjectKey]] = {}
     for found in held.values():
         if id(found.cycle) not in cycles:

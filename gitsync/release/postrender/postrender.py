@@ -40,7 +40,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class PostRendering:
-    """What is to be done, in this order."""
+    """What is to be done to rendered objects, in the order of the fields."""
 
     renderers: tuple[tuple[Step, ...], ...]
     common_metadata: CommonMetadata | None

@@ -33,7 +33,7 @@ _ORIGIN = "org.opencontainers.image.revision"
 
 
 class ExternalArtifacts:
-    """Those in ``cluster``."""
+    """The ExternalArtifacts in ``cluster``: created, changed and deleted."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster

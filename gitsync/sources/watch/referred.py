@@ -88,7 +88,7 @@ class ReferredData:
         self._followed[who] = followed
 
     async def forget(self, who: ObjectKey) -> None:
-        """It is gone, or refers to nothing any more."""
+        """Forget an object that is gone, or refers to nothing any more."""
         followed = self._followed.pop(who, None)
         if followed is not None:
             await followed.end()

@@ -139,7 +139,7 @@ class ComingSyncs:
         return live is not None and live.spec == item.spec and not self._goes_along(live, known)
 
     def leaving(self) -> list[Claimant]:
-        """Those that go, and those that go along with them."""
+        """The Kustomizations that are about to be removed, and those that go along with them."""
         known = self._present.all()
         return [claimant_of(key) for key, item in known.items() if self._goes(item, known)]
 

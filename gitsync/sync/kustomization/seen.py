@@ -44,7 +44,7 @@ def asked_of(manifest: Manifest) -> Asked:
 
 
 def seen_of(manifest: Manifest, kustomization: Kustomization | None) -> Seen:
-    """The same of one, typed unless it cannot be read."""
+    """What counts as news of a Kustomization as it is now; ``kustomization`` is None when it cannot be read."""
     ready = ready_of(manifest)
     return Seen(
         asked_of(manifest),

@@ -279,7 +279,7 @@ def _at(kustomization: Kustomization, reason: str, artifact: Tried | None) -> st
 
 
 def _about(artifact: Tried | None, event: Event) -> Event:
-    """The same, with what was applied."""
+    """The Event, with the commit and the revision that were applied."""
     if artifact is None:
         return event
     return replace(event, commit=artifact.commit, revision=artifact.origin or artifact.revision)

@@ -137,7 +137,7 @@ class KustomizationReconciler:
             return await self._failures.say(kustomization, error, self.waiting.get(kustomization.key, frozenset()))
 
     def _is_suspended(self, kustomization: Kustomization) -> bool:
-        """Whether it is left alone; each change of that is one line."""
+        """Whether the Kustomization is suspended; each change of that is one line."""
         key, topic = kustomization.key, "suspend"
         said = {"kustomization": key.namespaced_name}
         if kustomization.spec.suspend:
