@@ -13,8 +13,8 @@ from typing import Any
 
 from kubernetes.aio.config import ConfigException
 
-from gitsync.cluster.access import Access
-from gitsync.cluster.credentials import Loader, access_from
+from gitsync.cluster.access.access import Access
+from gitsync.cluster.access.credentials import Loader, access_from
 from gitsync.cluster.timings import Timings
 from gitsync.errors import YamlError
 from gitsync.kubeyaml import load

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitsync.cluster.access import Access
-from gitsync.cluster.credentials import Loader, access_from
-from gitsync.cluster.remote import TokenAccess
-from gitsync.cluster.secretconfig import KubeconfigAllowance, confined
+from gitsync.cluster.access.access import Access
+from gitsync.cluster.access.credentials import Loader, access_from
+from gitsync.cluster.access.remote import TokenAccess
+from gitsync.cluster.access.secretconfig import KubeconfigAllowance, confined
 from gitsync.cluster.timings import Timings
 
 #: The share of a token's life after which another one is asked for: what is left is for an API server that is away.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster.discovery import Discovery
-from gitsync.cluster.stream import Wanted, WatchStream
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import Transport
-from gitsync.cluster.watchcache import Callback
+from gitsync.cluster.watching.stream import Wanted, WatchStream
+from gitsync.cluster.watching.watchcache import Callback
 from gitsync.defects import outlive
 from gitsync.errors import ClusterUnavailable, GitsyncError
 

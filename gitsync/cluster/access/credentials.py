@@ -18,8 +18,8 @@ from kubernetes.aio.config.incluster_config import (
 )
 from kubernetes.aio.config.kube_config import FileOrData, KubeConfigLoader, KubeConfigMerger
 
-from gitsync.cluster.access import Access
-from gitsync.cluster.execplugin import PluginCredential, run_plugin
+from gitsync.cluster.access.access import Access
+from gitsync.cluster.access.execplugin import PluginCredential, run_plugin
 from gitsync.cluster.timings import Timings
 from gitsync.errors import SettingsError
 

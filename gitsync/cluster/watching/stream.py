@@ -17,14 +17,14 @@ from gitsync.api.identity import Manifest
 from gitsync.backoff import Backoff
 from gitsync.budget import Loan, Spent
 from gitsync.cluster.bounds import OWN, Bounds
-from gitsync.cluster.crowd import Crowd
 from gitsync.cluster.discovery import Discovery
 from gitsync.cluster.listing import Keep, Selection, read_list
 from gitsync.cluster.shape import as_element
 from gitsync.cluster.status import error_of
 from gitsync.cluster.timings import Timings
 from gitsync.cluster.transport import JSON, Request, Transport, decoded
-from gitsync.cluster.watchcache import WatchCache
+from gitsync.cluster.watching.crowd import Crowd
+from gitsync.cluster.watching.watchcache import WatchCache
 from gitsync.errors import ClusterUnavailable, GitsyncError, Gone, KindUnknown, NotFound
 from gitsync.text import whole_number
 from gitsync.weight import json_weight, object_weight
