@@ -10,7 +10,7 @@ from gitsync.api.fields import ApiModel, Duration, FreeForm, Items, LocalReferen
 from gitsync.api.helmrelease import DependencyRef, KubeConfig, kubeconfig_source_of
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZE_GROUP, SOURCE_GROUP
-from gitsync.api.rendering import CommonMetadata, HealthCheck, IgnoreRule, Image, JsonPatch, Patch
+from gitsync.api.parts.rendering import CommonMetadata, HealthCheck, IgnoreRule, Image, JsonPatch, Patch
 from gitsync.api.resource import Resource
 from gitsync.api.status import KustomizationStatus
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gitsync.api.identity import Manifest, ObjectKey, group_of
-from gitsync.api.rendering import HealthCheck
+from gitsync.api.parts.rendering import HealthCheck
 from gitsync.cel.expressions import Answer, Expressions
 from gitsync.health import (
     ASKED,

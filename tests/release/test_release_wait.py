@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.rendering import HealthCheck
+from gitsync.api.parts.rendering import HealthCheck
 from gitsync.apply.applier import Applier
 from gitsync.apply.crds import apply_crds
 from gitsync.apply.deleted import find_all, wait_deleted

@@ -25,7 +25,7 @@ from gitsync.text import MASK, leaves
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmReleaseSpec
     from gitsync.api.identity import Manifest
-    from gitsync.api.rendering import CommonMetadata, PostRenderStrategy
+    from gitsync.api.parts.rendering import CommonMetadata, PostRenderStrategy
 
 #: What kustomize makes of files.
 Kustomize = Callable[[Mapping[str, str]], Awaitable[str]]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitsync.api.check import check
+from gitsync.api.checking.check import check
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_suspended
 from gitsync.api.names import (

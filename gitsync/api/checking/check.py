@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from gitsync.api.checking.rules import rules
 from gitsync.api.fields import ApiModel, FieldError, FieldPath, dotted, explain, near_miss, shown
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.helmrelease import HelmRelease
@@ -17,7 +18,6 @@ from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_GROUP, KUSTOMIZE_GROUP, SO
 from gitsync.api.notification import Alert, Provider
 from gitsync.api.receiver import Receiver
 from gitsync.api.resource import Resource
-from gitsync.api.rules import rules
 from gitsync.api.shapes import Shape, shapes, without_nulls
 from gitsync.api.sources import Bucket, GitRepository, HelmChart, HelmRepository, OCIRepository
 
