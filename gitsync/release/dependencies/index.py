@@ -11,7 +11,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.apply.wait import version
 from gitsync.errors import BlockedError, FieldErrors, KindUnknown
-from gitsync.graph import Graph, Held
+from gitsync.graph import Edge, Graph, Held
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.ancestry import Ancestry
 from gitsync.release.dependencies.answers import Answer, Answers, Need
@@ -20,7 +20,7 @@ from gitsync.release.dependencies.expected import ExpectedChanges
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.order import Order, cycle_error
 from gitsync.release.dependencies.others import NoOthers, Others
-from gitsync.release.dependencies.places import EdgePlaces
+from gitsync.release.dependencies.places import EdgePlaces, KnownEdges, edges_of
 from gitsync.release.dependencies.release_owners import ReleaseOwners
 from gitsync.release.dependencies.states import is_current
 
@@ -47,6 +47,7 @@ class ReleaseIndex:
         #: What commits are about to apply.
         self._expected = ExpectedChanges(self._manifests.get)
         self._order: Order | None = None
+        self._edges: KnownEdges[HelmRelease, Edge[ObjectKey]] = KnownEdges(edges_of)
         #: Where Git has what one waits for.
         self.places = EdgePlaces()
         #: The Kustomizations.
@@ -331,8 +332,10 @@ class ReleaseIndex:
     def _whole_order(self) -> Order:
         """Made anew when a dependsOn changed, or somebody came or went."""
         if self._order is None:
-            found = {key: it if isinstance(it, HelmRelease) else None for key, it in self._releases.items()}
-            self._order = Order.of(found, self.others, self.places.place)
+            readable = {key: it for key, it in self._releases.items() if isinstance(it, HelmRelease)}
+            found = self._edges.of(readable)
+            edges = {key: found.get(key, ()) for key in self._releases}
+            self._order = Order.of_edges(edges, self.others, self.places.place)
         return self._order
 
     def others_ordered(self) -> None:
