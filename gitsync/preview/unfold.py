@@ -17,7 +17,7 @@ from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.diff import subset_differs
 from gitsync.errors import DependencyMissing, FieldErrors, GitsyncError
-from gitsync.graph import Edge, Held
+from gitsync.graph import Edge, HeldByCycle
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.preview.dryrun import ObjectPreviews, as_applied
 from gitsync.release.access import AccessRules
@@ -281,7 +281,7 @@ class Unfolding:
             return self.live.get(key)
         return self.source(key) if key.group == SOURCE_GROUP else await self.inputs.live(key)
 
-    def _block(self, kustomization: Kustomization, held: Held[ObjectKey] | None) -> GitsyncError | None:
+    def _block(self, kustomization: Kustomization, held: HeldByCycle[ObjectKey] | None) -> GitsyncError | None:
         """Why one would never go on. What is not ready yet is taken as ready: shown is what comes of a commit when
         everything went well."""
         block = blocked(kustomization, held, self.manifest, lambda _: "", {})

@@ -10,7 +10,7 @@ from typing import Protocol
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.errors import BlockedError, DependencyMissing, DependencyNotReady
-from gitsync.graph import Held
+from gitsync.graph import HeldByCycle
 from gitsync.release.dependencies.answers import Answer, Need
 from gitsync.release.dependencies.order import held_error, shown
 from gitsync.release.dependencies.others import Others
@@ -36,7 +36,7 @@ class Known(Protocol):
         """The only one that is watched, "" for all."""
 
     @property
-    def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
+    def held(self) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
         """Those in or behind a cycle."""
 
     def dependency(self, key: ObjectKey) -> Manifest | None:

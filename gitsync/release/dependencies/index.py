@@ -11,7 +11,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.apply.wait import version
 from gitsync.errors import BlockedError, FieldErrors, KindUnknown
-from gitsync.graph import Edge, Graph, Held
+from gitsync.graph import Edge, Graph, HeldByCycle
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.ancestry import Ancestry
 from gitsync.release.dependencies.answers import Answer, Answers, Need
@@ -320,7 +320,7 @@ class ReleaseIndex:
         return self._whole_order().graph
 
     @property
-    def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
+    def held(self) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
         """Those in or behind a cycle."""
         return self._whole_order().held
 

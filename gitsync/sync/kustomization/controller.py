@@ -14,7 +14,7 @@ from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder
 from gitsync.cel.expressions import Expressions
-from gitsync.graph import Held
+from gitsync.graph import HeldByCycle
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.order import otherwise_held
 from gitsync.release.dependencies.others import NoOthers
@@ -85,7 +85,7 @@ class Kustomizations:
         self._inputs = Inputs(cluster, self._on_input, default_keys)
         self._seen: dict[ObjectKey, Seen] = {}
         #: Those in or behind a cycle when that was last looked at, and when that is to be done again.
-        self._held: Mapping[ObjectKey, Held[ObjectKey]] = {}
+        self._held: Mapping[ObjectKey, HeldByCycle[ObjectKey]] = {}
         self._gathering: asyncio.TimerHandle | None = None
         self.present = PresentKustomizations(self._watch)
         self._trees = trees
@@ -186,7 +186,7 @@ class Kustomizations:
         above = self._wanted.index.ancestry.parent_of(manifest)
         return above is not None and self._wanted.to_come.goes(above)
 
-    def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
+    def held(self) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
         """Those in a cycle of dependencies, or behind one."""
         return self._wanted.index.held
 

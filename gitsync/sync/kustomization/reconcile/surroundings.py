@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
-from gitsync.graph import Held
+from gitsync.graph import HeldByCycle
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.sync.kustomization.root import NO_ROOT, Root
 from gitsync.sync.kustomization.unbuilt import Unbuilt
@@ -22,7 +22,7 @@ class Surroundings:
     """
 
     find: Callable[[ObjectKey], Manifest | None]
-    held: Callable[[], Mapping[ObjectKey, Held[ObjectKey]]]
+    held: Callable[[], Mapping[ObjectKey, HeldByCycle[ObjectKey]]]
     root: Root = NO_ROOT
     rules: AccessRules = PLAIN
     is_leaving: Callable[[Kustomization], bool] = lambda _: False

@@ -10,7 +10,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization
 from gitsync.api.kustomization import Kustomization, source_of
 from gitsync.errors import BlockedError, DependencyMissing, DependencyNotReady
-from gitsync.graph import Held
+from gitsync.graph import HeldByCycle
 from gitsync.release.dependencies.order import cycle_error
 from gitsync.release.dependencies.states import is_current
 from gitsync.sources.resolve.commitsources import made_by_flux
@@ -31,7 +31,7 @@ class Blocked:
 
 def blocked(
     kustomization: Kustomization,
-    held: Held[ObjectKey] | None,
+    held: HeldByCycle[ObjectKey] | None,
     find: Find,
     revision_of: Callable[[ObjectKey], str],
     answers: Answers,
@@ -89,7 +89,7 @@ def _named(key: ObjectKey) -> str:
     return key.namespaced_name if is_kustomization(key) else f"{key.kind} {key.namespaced_name}"
 
 
-def _held_error(held: Held[ObjectKey]) -> BlockedError:
+def _held_error(held: HeldByCycle[ObjectKey]) -> BlockedError:
     if held.via is None:
         return cycle_error(held.cycle)
     return DependencyNotReady(

@@ -15,7 +15,7 @@ INTERVAL = 300.0
 MOST = 4096
 
 
-class Held:
+class Repeats:
     """Remembers what was told."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, interval: float = INTERVAL) -> None:
