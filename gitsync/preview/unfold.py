@@ -23,7 +23,7 @@ from gitsync.preview.dryrun import ObjectPreviews, as_applied
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.order import Order
-from gitsync.release.dependencies.others import Followed
+from gitsync.release.dependencies.others import Followed, TakenAsReady
 from gitsync.release.dependencies.places import edges_of, written_in
 from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.commit import Brought
@@ -116,7 +116,7 @@ class Unfolded:
 
 
 @dataclass
-class Unfolding:
+class Unfolding(TakenAsReady):
     """Finds them, level by level, and again for as long as variables come to be others by what is found. ``live`` has
     the Kustomizations of the cluster, ``source`` its sources, ``releases`` its HelmReleases; ``brought`` is told which
     sources the commit brings. See Others for what the graph of HelmReleases asks of this."""
@@ -301,18 +301,6 @@ class Unfolding:
             return found.kustomization.manifest
         item = self.inputs.objects.get(key)
         return item.manifest if item is not None else self.releases.manifest(key)
-
-    def why_not_ready(self, key: ObjectKey) -> str | None:
-        """See Others. All is taken to go well."""
-        return None
-
-    def is_hopeless(self, key: ObjectKey) -> bool:
-        """See Others."""
-        return False
-
-    def untried(self, key: ObjectKey) -> str:
-        """See Others. A look is no time to wait for something."""
-        return ""
 
     def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         """See Others."""
