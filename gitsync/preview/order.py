@@ -11,7 +11,7 @@ from gitsync.api.identity import ObjectKey, Origin
 from gitsync.api.kustomization import Kustomization
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import Desired
-from gitsync.sync.kustomization.dependencies import BOOTSTRAP
+from gitsync.sync.kustomization.waiting.dependencies import BOOTSTRAP
 
 
 @dataclass(frozen=True)
