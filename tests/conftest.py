@@ -19,8 +19,8 @@ settings.load_profile("gitsync")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-#: Where whole agents run, each in a cluster: left to ``make test-e2e``, a new file too, but for these, which show what the
-#: README promises. Elsewhere a test that takes as long says so itself (``pytest.mark.e2e``).
+#: Where whole agents run, each in a cluster: left to ``make test-e2e``, a new file too, but for these, which show what
+#: the README promises. Elsewhere a test that takes as long says so itself (``pytest.mark.e2e``).
 E2E = Path(__file__).with_name("e2e")
 PROMISES = frozenset(f"test_e2e_{name}.py" for name in ("story", "prune", "kustomization", "plan"))
 
