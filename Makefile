@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo test test-e2e lint format docs bench cluster cluster-down constraints sbom base-image clean
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
 	while read -r target what; do printf '  make %-13s %s\n' "$$target" "$$what"; done
 
 $(READY): pyproject.toml constraints.txt
