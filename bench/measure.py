@@ -18,6 +18,7 @@ from bench.planes import Plane, control_plane
 from bench.source import SourceRepository
 from gitsync.api.conditions import is_ready
 from gitsync.charts.serve import ChartServer
+from tests.controlplane.binaries import KUSTOMIZE, ensure
 
 #: Seconds after the last release is ready in which what it caused may still be asked for (events, records, journal).
 AFTERMATH = 2.0
@@ -138,7 +139,9 @@ async def source(plane: Plane) -> AsyncIterator[SourceRepository]:
 @asynccontextmanager
 async def agent_at_rest(plane: Plane, api: Api, repository: SourceRepository) -> AsyncIterator[Agent]:
     """An agent that has synced the repository for the first time and has nothing to do."""
-    async with Agent.running(repository.path, plane.cluster.kubeconfig, plane.directory / "state") as agent:
+    programs = str(ensure(KUSTOMIZE).parent)  # as in the image
+    state = plane.directory / "state"
+    async with Agent.running(repository.path, plane.cluster.kubeconfig, state, path=programs) as agent:
         await agent.line(lambda line: line.event == "sync finished", START, "the first sync's end")
         await all_ready(api, agent, _REPOSITORIES, {"charts"}, START)
         await asyncio.sleep(CALM)

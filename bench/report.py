@@ -146,6 +146,7 @@ def _kustomizing_checks(found: Kustomizing) -> list[Check]:
     title = f"{found.count} Kustomizations"
     return [
         Check(f"{title}, first: ratio to the floor", found.ratio, KUSTOMIZING),
+        Check(f"{title}, first: ratio to the floor with kustomize's own program", found.quick_ratio, KUSTOMIZING),
         Check(f"{title}, first", found.first.seconds, ALL, "s"),
         Check(f"{title}, first: requests in all", found.first.requests, ALL_REQUESTS),
         Check(f"{title}, every object changed", found.all_changed.seconds, ALL, "s"),

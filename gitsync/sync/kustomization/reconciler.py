@@ -318,7 +318,8 @@ class KustomizationReconciler:
         return self._around.is_root_busy()
 
     def _blocked(self, kustomization: Kustomization, answers: Answers) -> Blocked | None:
-        held = self._around.held().get(kustomization.key)
+        # Who depends on nobody is behind no cycle.
+        held = self._around.held().get(kustomization.key) if kustomization.spec.depends_on else None
         return blocked(kustomization, held, self._around.find, self._trees.revision_of, answers)
 
     def _to_come(self, kustomization: Kustomization, answers: Answers) -> float:

@@ -38,6 +38,8 @@ class Lacking:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.waiting: dict[ObjectKey, str] = {}
+        # Who was, when it was last asked: mostly it still is, and nobody else need be looked at.
+        self._at_work: ObjectKey | None = None
 
     async def hopeless(
         self, index: ReleaseIndex, keys: Collection[ObjectKey], unapplied: Collection[ObjectKey] = ()
@@ -46,10 +48,15 @@ class Lacking:
         not there, or waits for one that does. While a single one is at work all may change: its chart may bring what
         another lacks. The ``unapplied`` lack what they need to be applied themselves: their namespace.
         """
-        held_by = {key: _held_by(index, key) for key in keys}
+        held_by: dict[ObjectKey, frozenset[ObjectKey]] = {}
+        for key in sorted(keys, key=self._was_at_work, reverse=True):
+            held_by[key] = _held_by(index, key)
+            if not held_by[key] and key not in unapplied and not self._says_it_waits(index.manifest(key)):
+                self._at_work = key
+                return False
         first = [key for key in keys if not held_by[key]]
         asked = [key for key in first if key not in unapplied]
-        if not first or not all(self._says_it_waits(index.manifest(key)) for key in asked):
+        if not first:
             return False
         whys = await asyncio.gather(*(self._why(index, key) for key in asked))
         # Asking takes seconds: meanwhile one of them may have been tried again, and is at work.
@@ -62,6 +69,9 @@ class Lacking:
                 return False
         self.waiting |= dict(zip(asked, whys, strict=True)) | dict.fromkeys([*others, *unapplied], "")
         return True
+
+    def _was_at_work(self, key: ObjectKey) -> bool:
+        return key == self._at_work
 
     def _says_it_waits(self, manifest: Manifest | None) -> bool:
         """Whether the agent has looked at the release as it is now, and found that it waits for an object."""
