@@ -101,7 +101,7 @@ def files(case: Case, value: str, changed: Mapping[str, str] | None = None, *, i
     above: Sequence[str] = ()
     for layer in case.layers:
         for name in layer:
-            found[f"{FOLDER}/kustomizations/{name}.yaml"] = _kustomization(name, above, interval)
+            found[f"{FOLDER}/kustomizations/{name}.yaml"] = kustomization_file(name, above, interval)
             names = [f"item-{number:02}.yaml" for number in range(OBJECTS)]
             found[f"{_OVERLAYS}/{name}/kustomization.yaml"] = "resources:\n" + "".join(f"- {item}\n" for item in names)
             for number, item in enumerate(names):
@@ -151,7 +151,7 @@ def is_at(commit: str) -> Callable[[Manifest], bool]:
     return is_done
 
 
-def _kustomization(name: str, after: Sequence[str], interval: str) -> str:
+def kustomization_file(name: str, after: Sequence[str], interval: str) -> str:
     depends = "".join(f"    - name: {other}\n" for other in after)
     return f"""\
 apiVersion: kustomize.toolkit.fluxcd.io/v1

@@ -137,11 +137,11 @@ async def source(plane: Plane) -> AsyncIterator[SourceRepository]:
 
 
 @asynccontextmanager
-async def agent_at_rest(plane: Plane, api: Api, repository: SourceRepository) -> AsyncIterator[Agent]:
-    """An agent that has synced the repository for the first time and has nothing to do."""
+async def agent_at_rest(plane: Plane, api: Api, repository: SourceRepository, *flags: str) -> AsyncIterator[Agent]:
+    """An agent, with these ``flags``, that has synced the repository for the first time and has nothing to do."""
     programs = str(ensure(KUSTOMIZE).parent)  # as in the image
     state = plane.directory / "state"
-    async with Agent.running(repository.path, plane.cluster.kubeconfig, state, path=programs) as agent:
+    async with Agent.running(repository.path, plane.cluster.kubeconfig, state, path=programs, flags=flags) as agent:
         await agent.line(lambda line: line.event == "sync finished", START, "the first sync's end")
         await all_ready(api, agent, _REPOSITORIES, {"charts"}, START)
         await asyncio.sleep(CALM)

@@ -78,7 +78,7 @@ class Cycle(Generic[N]):
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Generic[N]):
+class HeldByCycle(Generic[N]):
     """Why a node cannot have a turn: the cycle, and the dependency that leads there (None for the cycle's members)."""
 
     cycle: Cycle[N]
@@ -169,18 +169,18 @@ class Graph(Generic[N]):
         """
         return list(self._cycles)
 
-    def held(self) -> dict[N, Held[N]]:
+    def held(self) -> dict[N, HeldByCycle[N]]:
         """The nodes in a cycle, or behind one, each with the reason; in the order of their distance from it."""
-        held: dict[int, Held[N]] = {}
+        held: dict[int, HeldByCycle[N]] = {}
         for cycle in self._cycles:
             for node in cycle.members:
-                held[self._index[node]] = Held(cycle)
+                held[self._index[node]] = HeldByCycle(cycle)
         waiting = deque(held)
         while waiting:
             index = waiting.popleft()
             for dependent in self._needed_by[index]:
                 if dependent not in held:
-                    held[dependent] = Held(held[index].cycle, via=self._nodes[index])
+                    held[dependent] = HeldByCycle(held[index].cycle, via=self._nodes[index])
                     waiting.append(dependent)
         return {self._nodes[index]: reason for index, reason in held.items()}
 

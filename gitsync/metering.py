@@ -33,7 +33,7 @@ class Durations:
         self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        """It has taken so long once more."""
+        """Count one more of these, which took so many seconds."""
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 
@@ -135,7 +135,7 @@ class Meter:
         self.webhooks: Counter[tuple[str, ...]] = Counter()
 
     def queue(self, name: str) -> QueueMeter:
-        """That of a queue, by name: one that is made again goes on."""
+        """The counter of a queue, by its name: a queue that is made anew goes on with it."""
         return self.queues.setdefault(name, QueueMeter())
 
     def request(self, method: str, code: str, took: float) -> None:

@@ -35,7 +35,7 @@ class Texts(Sequence[str]):
 
     @property
     def weight(self) -> int:
-        """What they take in memory, in bytes."""
+        """What the texts take in memory, in bytes."""
         return len(self._data) + 4 * len(self._ends)
 
     def at(self, index: int) -> str:
@@ -73,7 +73,7 @@ class Texts(Sequence[str]):
         return None
 
     def chosen(self, numbers: Iterable[int]) -> Texts:
-        """Those with these numbers, in this order."""
+        """The texts with these numbers, in this order."""
         return Texts(map(self.at, numbers))
 
     def order(self) -> list[int] | None:

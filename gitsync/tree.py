@@ -131,7 +131,7 @@ class Entries(Sequence[TreeEntry]):
         return bisect_left(self._numbers, path, key=self.files.paths.at)
 
     def below(self, directory: str) -> Entries:
-        """What is below a directory, "" for the root."""
+        """The entries below a directory, "" for the root."""
         if not directory:
             return self
         return self[self.before(f"{directory}/") : self.before(f"{directory}0")]  # "0" comes after "/"
@@ -142,13 +142,13 @@ class Entries(Sequence[TreeEntry]):
         return entry if index < len(self) and (entry := self[index]).path == path else None
 
     def without(self, left_out: Callable[[str], bool]) -> Entries:
-        """Those whose paths are not to be left out."""
+        """The entries whose paths are not to be left out."""
         files = zip(self._numbers, self.paths, strict=True)
         kept = array("I", (number for number, path in files if not left_out(path)))
         return self if len(kept) == len(self) else Entries(self.files, kept)
 
     def compact(self) -> Entries:
-        """The same, without keeping a list of which it is the smaller part."""
+        """The same entries in a list of their own, where the list that they are part of is much larger."""
         return self if 2 * len(self) >= len(self.files) else Entries(FileList.of(self))
 
 
@@ -203,7 +203,7 @@ class Tree:
         return below
 
     async def file(self, path: str) -> TreeEntry | None:
-        """What is at ``path`` if that is no directory; None when nothing is."""
+        """The entry at ``path``, unless that is a directory; None when there is none."""
         try:
             return self._entries.find(self._clean(path))
         except ArtifactPathMissing:

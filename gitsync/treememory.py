@@ -91,7 +91,7 @@ class TreeMemory:
             del self._kept[key]
 
     def _count(self, namespace: str, tree: Tree, key: Hashable) -> None:
-        """Those parts of it that nobody has had yet."""
+        """Count those parts of a tree that no other tree shares yet."""
         parts = {id(part): (part, part.weight) for part in tree.parts if id(part) not in self._counted}
         share = self._take(namespace, sum(weight for _, weight in parts.values()), key)
         for number, (part, weight) in parts.items():

@@ -50,8 +50,9 @@ from gitsync.settings import Settings
 from gitsync.sources.controller import Sources
 from gitsync.sources.resolve.artifacts import Artifacts
 from gitsync.sync.factory import SyncerFactory
-from gitsync.sync.kustomization.controller import NO_ROOT, Kustomizations
-from gitsync.sync.kustomization.journal import KustomizationJournal
+from gitsync.sync.kustomization.controller import Kustomizations
+from gitsync.sync.kustomization.root import NO_ROOT
+from gitsync.sync.kustomization.storage.journal import KustomizationJournal
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.reporting.underway import UnderWay
@@ -283,7 +284,7 @@ class Agent:
         result = self._repository.result
         if self._repository.error is not None or result is None or result.result in ("held", "superseded"):
             return 1
-        settling = asyncio.ensure_future(self._kustomizations.settle())
+        settling = asyncio.ensure_future(self._kustomizations.settling.settle())
         await until_one_ends(settling, stop.wait())
         if stop.is_set():
             return 130
@@ -296,7 +297,7 @@ class Agent:
 
     async def outcomes(self) -> dict[ObjectKey, Outcome]:
         """How the Kustomizations and HelmReleases of the repository stand."""
-        return await self._kustomizations.outcomes()
+        return await self._kustomizations.settling.outcomes()
 
 
 def _say_kept(begun: Settings, changed: Settings) -> None:
@@ -321,7 +322,7 @@ def _say_started(settings: Settings, source: GitSource | None, releases: int) ->
 
 
 def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:
-    """What is synced at this moment; None: nothing is."""
+    """What is being synced at this moment, in words; None when nothing is."""
     if not kustomizations.queue.is_busy and not (repository is not None and repository.is_syncing):
         return None
     commit = repository.wanted if repository is not None else None

@@ -19,7 +19,7 @@ HEAPS: Final = 2
 READ_BUFFER: Final = 64 << 10
 #: New objects that may be garbage in circles before it is looked for, and how often among these before older ones are
 #: looked at. Python's 700 and 10 cost a tenth of the agent's CPU when there is much to do.
-YOUNG: Final = (10_000, 20)
+YOUNG: Final = (5_000, 10)
 
 
 def give_back() -> None:

@@ -30,8 +30,8 @@ from gitsync.runtime.recorder import EventRecorder
 from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Head
 from gitsync.sync.build import CommitSource
-from gitsync.sync.kustomization.controller import Root
-from gitsync.sync.kustomization.rootstore import RootStore
+from gitsync.sync.kustomization.root import Root
+from gitsync.sync.kustomization.storage.rootstore import RootStore
 from gitsync.sync.owner import Owner
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.spec import SyncSpec

@@ -12,7 +12,7 @@ from gitsync.sources.controller import Sources
 from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.controller import Kustomizations
-from gitsync.sync.kustomization.rootkeys import RootKeys
+from gitsync.sync.kustomization.inputs.rootkeys import RootKeys
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.rootevents import RootEvents
@@ -57,7 +57,7 @@ class RootSync:
 
     def attend(self, kustomizations: Kustomizations, events: EventRecorder) -> None:
         """Have it stand for a Kustomization, and tell how it stands."""
-        self._store.all = kustomizations.all
+        self._store.all = kustomizations.present.all
         told = RootEvents(events, self.owner, kustomizations.stands_for_root)
 
         def done() -> None:

@@ -1,10 +1,11 @@
 """The API: identity of objects, our own kinds typed (HelmRelease and its sources), their checks, conditions and names.
 
-Pure data and pure functions; everything else in gitsync stands on it. The CustomResourceDefinitions are made by
-``gitsync.api.crds``, the words are in ``gitsync.api.names``.
+Pure data and pure functions; everything else in gitsync stands on it. A kind, or a group of kinds, is a module, with
+``parts`` of their specs beside; ``checking`` says what is wrong with a manifest. The CustomResourceDefinitions are made
+by ``gitsync.api.crds``, the words are in ``gitsync.api.names``.
 """
 
-from gitsync.api.check import RESOURCES, check, drop_nulls
+from gitsync.api.checking.check import RESOURCES, check, drop_nulls
 from gitsync.api.conditions import get_condition, is_ready, remove_condition, rfc3339, set_condition
 from gitsync.api.duration import format_duration, parse_duration
 from gitsync.api.fields import FieldError, FieldPath, dotted

@@ -67,7 +67,7 @@ def set_condition(
 
 
 def remove_condition(conditions: Iterable[Condition], *kinds: str) -> tuple[Condition, ...]:
-    """Those that are not of these types."""
+    """The conditions without those of these types."""
     return tuple(condition for condition in conditions if condition.type not in kinds)
 
 

@@ -9,8 +9,6 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from gitsync.api.actions import HelmTest, Install, Rollback, Uninstall, Upgrade
-from gitsync.api.chart import ChartReference, ChartTemplate
 from gitsync.api.fields import (
     ApiModel,
     Duration,
@@ -25,7 +23,9 @@ from gitsync.api.fields import (
 )
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import HELM_GROUP, HELM_VERSIONS, KUSTOMIZATION, KUSTOMIZE_GROUP, SOURCE_GROUP
-from gitsync.api.rendering import (
+from gitsync.api.parts.actions import HelmTest, Install, Rollback, Uninstall, Upgrade
+from gitsync.api.parts.chart import ChartReference, ChartTemplate
+from gitsync.api.parts.rendering import (
     CommonMetadata,
     DriftDetection,
     HealthCheck,

@@ -10,7 +10,7 @@ from gitsync.api.fields import ApiModel, Duration, FreeForm, Items, LocalReferen
 from gitsync.api.helmrelease import DependencyRef, KubeConfig, kubeconfig_source_of
 from gitsync.api.identity import Manifest, ObjectKey, group_of
 from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZE_GROUP, SOURCE_GROUP
-from gitsync.api.rendering import CommonMetadata, HealthCheck, IgnoreRule, Image, JsonPatch, Patch
+from gitsync.api.parts.rendering import CommonMetadata, HealthCheck, IgnoreRule, Image, JsonPatch, Patch
 from gitsync.api.resource import Resource
 from gitsync.api.status import KustomizationStatus
 
@@ -193,7 +193,7 @@ class Kustomization(Resource):
 
     @property
     def prunes_when_deleted(self) -> bool:
-        """Whether its objects go with it."""
+        """Whether its objects are deleted when the Kustomization is."""
         policy = self.spec.deletion_policy
         return self.spec.prune if policy == "MirrorPrune" else policy != "Orphan"
 

@@ -51,12 +51,14 @@ FINALIZER: Final = "finalizers.fluxcd.io"
 
 # Field managers. What is in Git and statuses are written as the first; a release's objects and its records as Helm
 # would write them, so that ``helm upgrade`` by hand meets no conflict; a command's changes as the fourth; what a
-# release notes on its HelmRelease as one of its own, for who applies that takes over all that the first has written.
+# release notes on its HelmRelease as one of its own, for who applies that takes over all that the first has written;
+# the namespaces that ``gitsync verify`` brings likewise.
 FIELD_MANAGER: Final = "gitsync"
 HELM_FIELD_MANAGER: Final = "helm"
 HELM_RECORD_MANAGER: Final = "Helm"
 CLI_FIELD_MANAGER: Final = "gitsync-cli"
 NOTES_FIELD_MANAGER: Final = "gitsync-notes"
+VERIFY_FIELD_MANAGER: Final = "gitsync-verify"
 FLUX_FIELD_MANAGER: Final = "helm-controller"
 
 #: The type of the Secrets that Helm keeps its records in.

@@ -75,7 +75,7 @@ class Resource(ApiModel):
 
     @cached_property
     def key(self) -> ObjectKey:
-        """Who this is; the namespace as the manifest has it."""
+        """The object's identity; its namespace as the manifest has it."""
         return ObjectKey(self.group, self.kind, self.metadata.namespace, self.metadata.name)
 
 

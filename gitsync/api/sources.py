@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gitsync.api.chart import ChartChoice, Verification
 from gitsync.api.fields import ApiModel, Duration, Items, LocalReference, StringMap, Timeout, cel_rule, words_for
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import SOURCE_GROUP, SOURCE_VERSIONS
+from gitsync.api.parts.chart import ChartChoice, Verification
 from gitsync.api.resource import Resource
 from gitsync.api.status import (
     BucketStatus,

@@ -3,7 +3,7 @@
 - ``applier`` applies server-side, in the order of ``order``, with what ``fieldmanagers`` takes over (``fieldsv1`` has
   sets of fields); ``clientside`` patches as Helm did before; ``recreate`` is for changes that need a new object.
 - ``ownership`` reads whose an object is, ``claimant`` names who may want it, ``delete`` alone decides what may be
-  deleted; ``retention`` has claims stay that would go with another object.
+  deleted, ``deleted`` waits until that is gone; ``retention`` has claims stay that would go with another object.
 - ``live`` reads what is there, ``wait`` waits for what was applied, ``readiness`` says when that counts as ready;
   ``crds``, ``served`` (their kinds) and ``namespaces`` are about what other objects need first.
 """

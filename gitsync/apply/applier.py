@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.apply.delete import wait_deleted
+from gitsync.apply.deleted import wait_deleted
 from gitsync.apply.fieldmanagers import TakeOver, Writer, merged, pruned, taken_over
 from gitsync.apply.order import waves
 from gitsync.diff.secret import folded, is_core_secret

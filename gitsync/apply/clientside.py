@@ -12,7 +12,7 @@ import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.apply.applier import GONE_TIMEOUT
-from gitsync.apply.delete import wait_deleted
+from gitsync.apply.deleted import wait_deleted
 from gitsync.apply.ownership import marks_of
 from gitsync.diff import merge_patch
 from gitsync.errors import AlreadyExists

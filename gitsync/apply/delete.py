@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -15,19 +14,19 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import FIELD_MANAGER, FINALIZER, LEFT_TO_ANNOTATION
+from gitsync.api.names import FIELD_MANAGER, LEFT_TO_ANNOTATION
 from gitsync.apply.claimant import Claimant
+from gitsync.apply.deleted import find_all, wait_deleted
 from gitsync.apply.ownership import note_of_heir, without_marks
 from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, KindUnknown, NotFound, NotReadyInTime
-from gitsync.health import assess, is_held_by
-from gitsync.runtime.progress import SILENCE, report, telling
+from gitsync.runtime.progress import telling
 from gitsync.text import listed
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from gitsync.cluster import Cluster, WatchEvent
+    from gitsync.cluster import Cluster
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +43,6 @@ FIRST_TIMEOUT = 300.0
 HOLDER_TIME = 15.0
 #: Seconds between two looks at who is about to be removed.
 LOOK_AGAIN = 0.5
-#: Seconds for pods to let go of a claim that is being deleted, and is all that is left; they may be of somebody who is
-#: to be removed after this.
-IN_USE_TIME = 10.0
-_IN_USE = "kubernetes.io/pvc-protection"
 #: How often an object that somebody goes on writing to is looked at anew before it is left for later.
 _ATTEMPTS = 10
 
@@ -97,31 +92,38 @@ class Deletion:
             log.info("objects of a kind that is gone count as gone", kinds=", ".join(kinds), objects=len(self.unserved))
 
 
+@dataclass(frozen=True, slots=True)
+class DeletionRules:
+    """Which objects may go: those that are ours at that moment, that nobody else wants, and that nothing keeps.
+    ``stays`` says what the deleter himself goes on wanting: as what others want, it does not go with what it belongs
+    to. A Namespace waits at most ``leave_time`` seconds for who is about to be removed and has something in it."""
+
+    is_ours: IsOurs
+    wanted_by: WantedBy = nobody
+    why_kept: WhyKept = nothing_keeps
+    propagation: Propagation = "Background"
+    stays: Callable[[ObjectKey], bool] = wants_none
+    leave_time: float = 0.0
+
+
 async def delete_objects(
     cluster: Cluster,
     keys: Sequence[ObjectKey],
-    is_ours: IsOurs,
-    wanted_by: WantedBy = nobody,
-    propagation: Propagation = "Background",
-    why_kept: WhyKept = nothing_keeps,
+    rules: DeletionRules,
     *,
-    stays: Callable[[ObjectKey], bool] = wants_none,
     owned: OwnedClaims | None = None,
-    leave_time: float = 0.0,
     dry_run: bool = False,
 ) -> Deletion:
-    """Delete these objects in this order (those of one kind at once), each only if it is ours at that moment, nobody
-    else wants it, and nothing keeps it. Does not wait until they are gone: see ``wait_deleted``. A Namespace waits at
-    most ``leave_time`` seconds for who is about to be removed and has something in it. ``stays`` says what the deleter
-    himself goes on wanting: as what others want, it does not go with what it belongs to; ``owned`` knows what would.
-    ``dry_run``: only say what would come of it.
+    """Delete these objects in this order (those of one kind at once), each only if it may go. Does not wait until they
+    are gone: see ``wait_deleted``. ``owned`` knows what goes with an object. ``dry_run``: only say what would come of
+    it.
 
     What is read is what is deleted: uid and resourceVersion are preconditions, and an object that was written to in
     between is looked at again. Raises: ApiError, ClusterUnavailable, after those of the same kind have been tried.
     """
+    wanted_by, is_ours = rules.wanted_by, rules.is_ours
     wanted = await wanted_by(keys) if keys else {}
-    owned = owned or OwnedClaims(cluster)
-    deleter = _Deleter(cluster, is_ours, why_kept, propagation, wanted_by, stays, owned, dry_run)
+    deleter = _Deleter(cluster, rules, owned or OwnedClaims(cluster), dry_run)
     outcomes: dict[ObjectKey, _Outcome] = {}
     while first := _first_to_go([key for key in keys if key not in outcomes], wanted):
         outcomes |= await deleter.delete(first)
@@ -133,7 +135,7 @@ async def delete_objects(
             await wait_deleted(cluster, going, FIRST_TIMEOUT)
             wanted = await wanted_by([key for key in keys if key not in outcomes])
     outcomes |= await deleter.delete([key for key in keys if key not in wanted and key not in outcomes])
-    if not dry_run and (left := await _until_left(cluster, wanted, wanted_by, leave_time)):
+    if not dry_run and (left := await _until_left(cluster, wanted, wanted_by, rules.leave_time)):
         outcomes |= await deleter.delete([key for key in keys if key in left])
         wanted = {key: claimant for key, claimant in wanted.items() if key not in left}
 
@@ -246,11 +248,7 @@ _Outcome = tuple[Literal["deleted", "foreign", "kept", "gone", "unserved"], str]
 @dataclass(frozen=True, slots=True)
 class _Deleter:
     cluster: Cluster
-    is_ours: IsOurs
-    why_kept: WhyKept
-    propagation: Propagation
-    wanted_by: WantedBy
-    stays: Callable[[ObjectKey], bool]
+    rules: DeletionRules
     owned: OwnedClaims
     dry_run: bool
 
@@ -275,9 +273,9 @@ class _Deleter:
             live = await self.cluster.find(key)
             if live is None:
                 return "gone", ""
-            if not self.is_ours(live):
+            if not self.rules.is_ours(live):
                 return "foreign", ""
-            if why := self.why_kept(live):
+            if why := self.rules.why_kept(live):
                 return "kept", why
             if not self.dry_run:
                 if wanted := await self._wanted_of(claims := await self.owned.going_with(live)):
@@ -285,7 +283,9 @@ class _Deleter:
                     await self.owned.let_stay(live, wanted)
                     return await attempt()
                 uid, version = live["metadata"]["uid"], live["metadata"]["resourceVersion"]
-                if not await self.cluster.delete(key, propagation=self.propagation, uid=uid, resource_version=version):
+                if not await self.cluster.delete(
+                    key, propagation=self.rules.propagation, uid=uid, resource_version=version
+                ):
                     return await attempt()  # somebody else was faster; there may be another one of its name by now
             return "deleted", ""
 
@@ -297,115 +297,6 @@ class _Deleter:
         return outcome
 
     async def _wanted_of(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
-        """Those that stay when they would go with another one: somebody wants them."""
-        mine = set(filter(self.stays, keys))
-        return mine | (await self.wanted_by(keys)).keys() if keys else mine
-
-
-async def find_all(cluster: Cluster, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Manifest]:
-    """Those of these objects that are in the cluster; one request each. Of a kind that is not served there are none."""
-
-    async def find(key: ObjectKey) -> Manifest | None:
-        try:
-            return await cluster.find(key)
-        except KindUnknown:
-            return None
-
-    keys = list(keys)
-    found = await asyncio.gather(*(find(key) for key in keys))
-    return {key: live for key, live in zip(keys, found, strict=True) if live is not None}
-
-
-async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: float) -> None:  # noqa: ASYNC109
-    """Wait until these objects exist no more, at most ``timeout`` seconds. Claims that pods still mount go with the
-    last of these, and are not waited for; nor are Namespaces in which only what gitsync itself removes is left: that
-    may wait for who waits here.
-
-    Raises: NotReadyInTime, naming what is left and why.
-    """
-    left = await find_all(cluster, keys)
-    if not left:
-        return
-    changed = asyncio.Event()
-
-    def on_event(event: WatchEvent) -> None:
-        if event.type == "DELETED":
-            left.pop(event.key, None)
-        elif event.key in left:
-            left[event.key] = event.manifest
-        changed.set()
-
-    try:
-        async with asyncio.timeout(timeout), AsyncExitStack() as stack:
-            for key in sorted(left):
-                watch = await stack.enter_async_context(
-                    cluster.watch(key.group, key.kind, namespace=key.namespace, fields=f"metadata.name={key.name}")
-                )
-                stack.callback(watch.subscribe(on_event))
-                if watch.get(key) is None:
-                    left.pop(key, None)
-            await _until_none(left, changed, min(IN_USE_TIME, timeout / 2))
-    except TimeoutError:
-        if not left:  # the last one went at that moment
-            return
-        raise NotReadyInTime(
-            f"still being deleted after {timeout:g}s: {_why_left(left)}",
-            hint="a finalizer holds it back: see metadata.finalizers",
-        ) from None
-
-
-async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event, patience: float) -> None:
-    """Return when no object is left, or for ``patience`` seconds none but those that go by themselves later. Reports
-    what is, each reason once, at most every SILENCE seconds."""
-    reported, clock = "", asyncio.get_running_loop().time
-    since = clock()
-    while left:
-        in_use = all(_is_in_use(live) or _is_left_to_us(live) for live in left.values())
-        since = since if in_use else clock()
-        patient = since + patience - clock() if in_use else math.inf
-        if patient <= 0:
-            _say_later(left)
-            return
-        silent = SILENCE if reported != _why_left(left) else math.inf
-        if await _changes(changed, min(silent, patient)) or not left:  # the last one may go as the time is up
-            continue
-        if silent < math.inf:
-            why = _why_left(left)
-            reported = "" if await report(why) else why
-
-
-async def _changes(changed: asyncio.Event, seconds: float) -> bool:
-    """Whether there is a change within these."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds if seconds < math.inf else None):
-            await changed.wait()
-            changed.clear()
-            return True
-    return False
-
-
-def _is_in_use(live: Manifest) -> bool:
-    """Whether a claim is being deleted, and nothing but the pods that mount it keep it."""
-    metadata = live["metadata"]
-    is_claim = live.get("kind") == "PersistentVolumeClaim" and "deletionTimestamp" in metadata
-    return is_claim and metadata.get("finalizers") == [_IN_USE]
-
-
-def _is_left_to_us(live: Manifest) -> bool:
-    return live.get("kind") == "Namespace" and "deletionTimestamp" in live["metadata"] and is_held_by(live, FINALIZER)
-
-
-def _say_later(left: Mapping[ObjectKey, Manifest]) -> None:
-    namespaces = [str(key) for key in sorted(left) if key.kind == "Namespace"]
-    claims = [str(key) for key in sorted(left) if key.kind != "Namespace"]
-    if claims:
-        log.info("claims go when no pod mounts them any more", claims=listed(claims))
-    if namespaces:
-        log.info("namespaces go when what is being removed in them is gone", namespaces=listed(namespaces))
-
-
-def _why_left(left: dict[ObjectKey, Manifest]) -> str:
-    """``ConfigMap/ns/x: is being deleted; finalizers: a/b (and 2 more)``"""
-    key = min(left)
-    more = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
-    return f"{key}: {assess(left[key]).message or 'is still there'}{more}"
+        """Of objects that would go with another one, those that somebody wants, and that stay therefore."""
+        mine = set(filter(self.rules.stays, keys))
+        return mine | (await self.rules.wanted_by(keys)).keys() if keys else mine

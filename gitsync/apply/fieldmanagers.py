@@ -184,7 +184,7 @@ def _applied_by(manager: str, live: Manifest) -> Manifest | None:
 
 
 def _writer(entry: Manifest) -> Writer:
-    """Who wrote an entry; nobody, if that is about a subresource."""
+    """Who wrote an entry of managedFields; nobody, when the entry is about a subresource."""
     return Writer("" if entry.get("subresource") else str(entry.get("manager", "")), entry.get("operation", "Update"))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gitsync.api.identity import Manifest, ObjectKey, group_of
-from gitsync.api.rendering import HealthCheck
+from gitsync.api.parts.rendering import HealthCheck
 from gitsync.cel.expressions import Answer, Expressions
 from gitsync.health import (
     ASKED,
@@ -34,7 +34,7 @@ class HealthChecks:
         return self._of(group, kind) is not None
 
     async def health(self, live: Manifest) -> Health:
-        """What they say of an object that they concern. Raises: RetryableError."""
+        """What the expressions say of an object that they are about. Raises: RetryableError."""
         if (health := before_asking(live)) is not None:
             return health
         given = self._of(group_of(live["apiVersion"]), live["kind"])

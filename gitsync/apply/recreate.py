@@ -17,7 +17,7 @@ import structlog
 from gitsync.api.builtin import is_builtin
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
-from gitsync.apply.delete import wait_deleted
+from gitsync.apply.deleted import wait_deleted
 from gitsync.apply.ownership import kept
 from gitsync.errors import AlreadyExists, ApiError, ImmutableField, Invalid
 

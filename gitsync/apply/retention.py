@@ -97,7 +97,7 @@ class OwnedClaims:
 
 
 def _deletes_claims(live: Manifest) -> bool:
-    """Whether it is a StatefulSet that is to take its claims with it."""
+    """Whether an object is a StatefulSet whose claims are to be deleted with it."""
     policy = (live.get("spec") or {}).get(_POLICY) or {}
     return live.get("kind") == "StatefulSet" and policy.get("whenDeleted") == "Delete"
 

@@ -54,7 +54,7 @@ class _Made:
 
     @property
     def weight(self) -> int:
-        """What it comes to in memory, about."""
+        """About how many bytes of memory this takes."""
         heads = (self.heads or {}).values()
         opened = self.opened.weight if self.opened is not None else 0
         return 1000 + opened + len(self.text) + sum(len(head.text) for items in heads for head in items)

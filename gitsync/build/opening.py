@@ -65,7 +65,7 @@ class Opened:
 
     @property
     def weight(self) -> int:
-        """What it comes to in memory, about."""
+        """About how many bytes of memory this takes."""
         values = sum(500 + len(closed.text) + len(str(value)) for closed, value in self.values.items())
         entries = sum(len(closed) + len(entry) for closed, entry in self.entries.items())
         return values + entries + sum(map(len, self.texts))
@@ -97,7 +97,7 @@ def is_encrypted_file(data: bytes) -> bool:
 
 
 def may_be_encrypted(text: str) -> bool:
-    """Whether it is worth a look whether something in a document is encrypted."""
+    """Whether a document may hold something encrypted: a cheap look, before the careful one."""
     return "sops:" in text or "ENC[" in text or "kind: Secret" in text
 
 

@@ -52,7 +52,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "resume": _command("cluster.resume", "Resume releases or sources that were suspended, and wait for them."),
     "rollback": _command("cluster.rollback", "Roll a release back to an old revision, as helm rollback does."),
     "create": _command(
-        "cluster.create",
+        "cluster.create.commands",
         "Create or change a release, a Kustomization, a source, or who is notified; or print YAML for a repository.",
     ),
     "delete": _command("cluster.delete", "Delete a release or a source from the cluster; asks first."),

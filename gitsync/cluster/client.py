@@ -9,11 +9,11 @@ import tenacity
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER
+from gitsync.cluster.access.tokenaccess import IssuedToken
 from gitsync.cluster.discovery import Discovery, Resource
 from gitsync.cluster.listing import Selection, read_list
 from gitsync.cluster.shape import as_asked_for
 from gitsync.cluster.status import Subject
-from gitsync.cluster.tokenaccess import IssuedToken
 from gitsync.cluster.transport import APPLY_PATCH, Answer, Request, Transport, encode
 from gitsync.errors import (
     AlreadyExists,

@@ -10,21 +10,21 @@ from pathlib import Path
 
 from gitsync.api.identity import ObjectKey
 from gitsync.budget import Budget, Share
+from gitsync.cluster.access.credentials import CredentialSource, choose_source
+from gitsync.cluster.access.remote import KubeconfigText, Remote, TokenAccess
+from gitsync.cluster.access.secretconfig import KubeconfigAllowance, SecretKubeconfig
+from gitsync.cluster.access.tokenaccess import TokenSource
 from gitsync.cluster.bounds import FOREIGN, FOREIGN_ALWAYS, FOREIGN_TOGETHER, OWN
 from gitsync.cluster.client import Client
 from gitsync.cluster.connection import Connection
-from gitsync.cluster.credentials import CredentialSource, choose_source
 from gitsync.cluster.discovery import Discovery, Served
 from gitsync.cluster.listing import Keep
-from gitsync.cluster.remote import KubeconfigText, Remote, TokenAccess
-from gitsync.cluster.secretconfig import KubeconfigAllowance, SecretKubeconfig
 from gitsync.cluster.shape import as_version
-from gitsync.cluster.shared import Informer, Watches
 from gitsync.cluster.status import Subject
-from gitsync.cluster.stream import Wanted
 from gitsync.cluster.timings import Timings
-from gitsync.cluster.tokenaccess import TokenSource
 from gitsync.cluster.transport import Request, Transport
+from gitsync.cluster.watching.shared import Informer, Watches
+from gitsync.cluster.watching.stream import Wanted
 from gitsync.errors import KubeConfigRefused, SettingsError
 
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 import structlog
 
 from gitsync.backoff import Outage
-from gitsync.cluster.access import Access, Rest
-from gitsync.cluster.credentials import CredentialSource
+from gitsync.cluster.access.access import Access, Rest
+from gitsync.cluster.access.credentials import CredentialSource
 from gitsync.cluster.timings import Timings
 from gitsync.errors import ClusterUnavailable, GitsyncError
 

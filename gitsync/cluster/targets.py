@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gitsync.api.identity import ObjectKey
+from gitsync.cluster.access.remote import Remote
+from gitsync.cluster.access.secretconfig import KubeconfigAllowance
 from gitsync.cluster.cluster import Cluster
-from gitsync.cluster.remote import Remote
-from gitsync.cluster.secretconfig import KubeconfigAllowance
 from gitsync.errors import Forbidden, ServiceAccountMissing
 
 #: Of Flux's controllers themselves, with all rights; Flux's guide on tenants has platforms' Kustomizations name them.

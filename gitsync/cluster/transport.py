@@ -21,7 +21,7 @@ import tenacity
 from yarl import URL
 
 from gitsync.budget import Loan, Share, Spent, lent
-from gitsync.cluster.access import Access
+from gitsync.cluster.access.access import Access
 from gitsync.cluster.bounds import OWN, Bounds
 from gitsync.cluster.connection import Connection
 from gitsync.cluster.status import Subject, error_of, warnings_of

@@ -13,7 +13,7 @@ import re2
 
 from gitsync.api.fields import Selector
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.rendering import IgnoreRule
+from gitsync.api.parts.rendering import IgnoreRule
 from gitsync.text import whole_number
 
 _TERM = re.compile(

@@ -7,14 +7,8 @@ machine.
 
 from gitsync.git.barerepository import MAX_PATHS, MAX_READ, clean_path
 from gitsync.git.memory import GitMemory, on_behalf_of
-from gitsync.git.mirror import (
-    Mirror,
-    Submodule,
-    claim_mirror,
-    mirror_name,
-    remove_mirror,
-    size_on_disk,
-)
+from gitsync.git.mirror import Mirror, Submodule
+from gitsync.git.mirrordirectory import claim_mirror, mirror_name, remove_mirror, size_on_disk
 from gitsync.git.poll import Poll, Poller
 from gitsync.git.reference import HEAD, GitReference, Resolved, resolve
 from gitsync.git.signed import SignedObject

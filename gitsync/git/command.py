@@ -73,7 +73,7 @@ class Runner:
     """A few threads for git, apart from the event loop's own: a remote that hangs holds up nobody else."""
 
     def __init__(self, workers: int = 3, memory: GitMemory | None = None) -> None:
-        """What is run here counts in ``memory``."""
+        """The memory that gits run here take is counted in ``memory``."""
         self._workers = workers
         self._memory = memory
         self._pool: ThreadPoolExecutor | None = None

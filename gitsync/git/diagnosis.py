@@ -24,7 +24,7 @@ _MEDIA_TYPE = re.compile(rb"<= Recv header: content-type: *([a-z0-9.+/-]{1,100})
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and what to do about it."""
+    """A fault of a server: what is wrong, and what to do about it."""
 
     text: str
     hint: str

@@ -37,7 +37,7 @@ def clean_git() -> type[CleanGit]:
 
 
 def no_git() -> GitRefused:
-    """What is said where git is not installed."""
+    """The error where git is not installed."""
     return GitRefused("there is no git on this machine", hint="install git, version 2.32 or newer")
 
 

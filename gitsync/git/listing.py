@@ -76,7 +76,7 @@ class Items(Sequence[Item]):
         return Item(self.paths[index], _ALL[self._kinds[index]], self._ids[index], self._sizes[index])
 
     def of(self, kind: Kind) -> Iterator[Item]:
-        """Those of a kind."""
+        """The entries of one kind."""
         wanted = _NUMBERS[kind]
         return (self[index] for index, number in enumerate(self._kinds) if number == wanted)
 
@@ -128,7 +128,7 @@ class Listing:
             yield Item(path, self.kinds.get(number, Kind.FILE), object_id, size)
 
     def of(self, kind: Kind) -> Iterator[Item]:
-        """Those of a kind that is not that of plain files."""
+        """The entries of one kind, which is another than plain files."""
         for number, own in self.kinds.items():
             if own is kind:
                 yield Item(self._paths.at(number), kind, self._ids.at(number), self._sizes[number])

@@ -152,7 +152,7 @@ class Part:
             raise TooGreedy(self._stopped_at)
 
     def measured(self) -> int:
-        """What it has at the moment, in bytes."""
+        """What the process has in memory at the moment, in bytes."""
         return sum(map(_anonymous, _family(self._pid)))
 
     def stop(self, size: int) -> None:
@@ -164,7 +164,7 @@ class Part:
                 os.killpg(self._pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """It has ended."""
+        """The process has ended: give back what it was lent."""
         self._memory.leave(self)
 
 

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import hashlib
-import os
-import re
-import shutil
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary, ref
 
 import structlog
@@ -23,10 +16,11 @@ from gitsync.api.identity import CommitInfo
 from gitsync.errors import ArtifactPathMissing, GitRefused, GitsyncError, GitUnavailable, StateUnwritable
 from gitsync.git.barerepository import COMMIT_REFS, FEW, BareRepository, clean_path
 from gitsync.git.command import Runner
-from gitsync.git.failures import MAKE_ROOM, Damaged
+from gitsync.git.failures import Damaged
 from gitsync.git.links import MAX_TARGET, expand_listing
 from gitsync.git.listing import Kind, Listing
 from gitsync.git.memory import GitMemory
+from gitsync.git.mirrordirectory import MirrorLock, mirror_name, remove_paths
 from gitsync.git.reference import GitReference, Resolved, check_commit_id, resolve
 from gitsync.git.remote import Remote
 from gitsync.git.signed import SignedObject, signed_commit, signed_tag
@@ -44,8 +38,6 @@ KEPT = 2
 #: How much the targets of a commit's symbolic links may have together, in bytes.
 MAX_TARGETS: Final = 8 << 20
 
-#: Of the file that those have open who need a mirror.
-_USE = ".use"
 _GITMODULES = ".gitmodules"
 #: The largest .gitmodules that is read, in bytes.
 MAX_GITMODULES = 256 << 10
@@ -92,7 +84,7 @@ class Mirror:
         self._room = room
         self._memory = memory or TreeMemory.of_own_repository()
         self._store = BareRepository(self.path, self._runner, room)
-        self._changing = asyncio.Lock()
+        self._lock = MirrorLock(self.path)
         self._reading = asyncio.Lock()
         self._listing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._recent: list[str] = []
@@ -160,7 +152,7 @@ class Mirror:
 
     async def _fetched(self, commit_id: str, reference: GitReference) -> CommitInfo:
         try:
-            async with self._exclusive(self.source.timeout):
+            async with self._lock.held(self.source.timeout):
                 commit = await self._store.find(commit_id) or await self._bring(commit_id, reference)
         except StateUnwritable as error:
             # What is there can be read all the same: an agent that starts on a read-only volume keeps what it has.
@@ -196,7 +188,7 @@ class Mirror:
         check_commit_id(tag_id)
         data = await self._tag(tag_id)
         if data is None:
-            async with self._exclusive(self.source.timeout):
+            async with self._lock.held(self.source.timeout):
                 await self._bring_tag(tag_id)
             data = await self._tag(tag_id)
         if data is None:
@@ -320,13 +312,13 @@ class Mirror:
             raise GitUnavailable(f"the mirror of {self.source.url} cannot be read, nor fixed: {error}") from error
 
     async def _complete(self, commit_ids: Sequence[str], generation: int) -> None:
-        async with self._exclusive(self.source.timeout):
+        async with self._lock.held(self.source.timeout):
             for commit_id in commit_ids:
                 if await self._store.find(commit_id) is None:
                     await self._bring(commit_id, self.source.reference)
 
     async def _renew(self, commit_ids: Sequence[str], generation: int) -> None:
-        async with self._exclusive(self.source.timeout):
+        async with self._lock.held(self.source.timeout):
             if self._generation != generation:
                 return  # another reader met the same damage first
             wanted = list(dict.fromkeys([*commit_ids, *reversed(self._recent), *self._held.values()]))
@@ -358,7 +350,7 @@ class Mirror:
         """Replace the mirror by a new one with the first of these commits and what can be had of the others."""
         fresh = BareRepository(self.path.with_suffix(".new"), self._runner, self._room)
         old = self.path.with_suffix(".old")
-        await asyncio.to_thread(_remove, fresh.path, old)
+        await asyncio.to_thread(remove_paths, fresh.path, old)
         try:
             await fresh.create(commit_ids[0])
             await self._remote.fetch(commit_ids[0], fresh, self.source.reference)
@@ -375,7 +367,7 @@ class Mirror:
                 self.path.rename(old)
             fresh.path.rename(self.path)
             self._generation += 1
-        await asyncio.to_thread(_remove, old)
+        await asyncio.to_thread(remove_paths, old)
 
     async def _rest(self) -> None:
         """There is no news: nobody will read much for a while."""
@@ -383,8 +375,7 @@ class Mirror:
             async with self._reading:
                 await self._store.close()
         self._runner.rest()
-        with suppress(OSError):  # says that it is in use, to whoever looks for what is not
-            os.utime(self.path.with_suffix(".lock"))
+        self._lock.touch()
         if self._untidied:
             await self._tidy()
 
@@ -396,7 +387,7 @@ class Mirror:
         if len(kept) < KEPT:
             return
         try:
-            async with self._exclusive(0):
+            async with self._lock.held(0):
                 commits = await self._store.commits()
                 old = [commit_id for commit_id in commits if commit_id not in kept]
                 if len(commits) <= len(kept) + SLACK or not old:
@@ -408,84 +399,6 @@ class Mirror:
         except (Damaged, GitsyncError) as error:
             log.debug("git mirror could not be tidied", mirror=str(self.path), why=str(error))
 
-    @asynccontextmanager
-    async def _exclusive(self, patience: float) -> AsyncIterator[None]:
-        """Alone in changing the mirror: of this process' tasks, and of all processes that share the directory."""
-        async with self._changing:
-            try:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                file = self.path.with_suffix(".lock").open("w")
-            except OSError as error:
-                raise StateUnwritable(
-                    f"the state directory {self.path.parent} cannot be written to: {error.strerror}", hint=MAKE_ROOM
-                ) from error
-            with file:
-                await self._lock(file, patience)
-                try:
-                    yield
-                except OSError as error:  # a full disk, a careless hand
-                    raise StateUnwritable(
-                        f"the mirror {self.path} cannot be changed: {error.strerror or error}", hint=MAKE_ROOM
-                    ) from error
-
-    async def _lock(self, file: IO[str], patience: float) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                if loop.time() >= deadline:
-                    raise GitUnavailable(
-                        f"another gitsync holds the mirror {self.path}", hint="give each its own state directory"
-                    ) from None
-            await asyncio.sleep(0.05)  # there is no other way to hear of another process' lock
-
-
-def size_on_disk(directory: Path) -> int:
-    """Of all mirrors below ``directory``, in bytes."""
-    size = 0
-    for file in directory.glob("*/objects/pack/*"):
-        with suppress(OSError):  # gone in between
-            size += file.stat().st_size
-    return size
-
-
-def claim_mirror(path: Path) -> IO[str] | None:
-    """Say, to other processes too, that the mirror at ``path`` is needed until the file is closed; None when that
-    cannot be written down."""
-    use = path.with_suffix(_USE)
-    try:
-        use.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = use.open("a")
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # an unwritable disk, or somebody removes it just now: then it is made anew
-        return None
-    return file
-
-
-def remove_mirror(path: Path, unused_for: float = 0.0) -> bool:
-    """Remove the mirror at ``path`` from the disk, if nobody has claimed it, nor used it for so many seconds. Returns
-    whether it is gone; one that somebody changes at this moment stays."""
-    lock, use = path.with_suffix(".lock"), path.with_suffix(_USE)
-    try:
-        if unused_for and time.time() - lock.stat().st_mtime < unused_for:
-            return False
-        with use.open("a") as claim, lock.open("a") as file:
-            for held in (claim, file):
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(path, path.with_suffix(".new"), path.with_suffix(".old"), lock, use)
-    except OSError:
-        return False
-    return True
-
-
-def mirror_name(url: str) -> str:
-    """A directory name that people recognise and that no other URL has."""
-    words = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(url.rstrip("/").removesuffix(".git").split("/")[-2:]))
-    return f"{words[-40:].strip('-.') or 'git'}-{hashlib.sha256(url.encode()).hexdigest()[:12]}.git"
-
 
 def _links(listing: Listing) -> dict[str, int]:
     """The ids of the links that may be read, with their sizes. Raises: GitRefused when they are too much together."""
@@ -496,11 +409,3 @@ def _links(listing: Listing) -> dict[str, int]:
             hint="keep manifests in a repository of their own",
         )
     return links
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)

@@ -62,7 +62,7 @@ class GitReference:
 
     @property
     def is_tag(self) -> bool:
-        """Whether it leads to a commit by a tag."""
+        """Whether the reference leads to a commit by a tag."""
         if self.commit or self.name:
             return not self.commit and self.name.startswith(_TAGS)
         return bool(self.semver or self.tag)

@@ -140,7 +140,7 @@ class Builder:
 
 
 def build(files: Iterable[ArchiveFile], root: str = "chart") -> bytes:
-    """The same of files that are all here."""
+    """An archive of files that are all in memory."""
     packed = io.BytesIO()
     builder = Builder(packed, root)
     for file in files:

@@ -162,7 +162,7 @@ def _chart(asked: Any, blobs: list[bytes]) -> LoadedChart:
 
 
 def _static(chart: LoadedChart) -> dict[str, Any]:
-    """What is the same in all renderings of a chart."""
+    """The part of an answer that is the same in all renderings of a chart."""
     try:
         return {"record": chart.record(), "crds": () if chart.has_dependencies else chart.crds}
     except ChartError as error:

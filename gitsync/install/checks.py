@@ -12,6 +12,7 @@ from gitsync import kubeyaml
 from gitsync.agent.ownkinds import require_kinds
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import CLI_FIELD_MANAGER
 from gitsync.errors import Forbidden, GitsyncError, KindUnknown
 from gitsync.health import assess
 from gitsync.install.bundle import AGENT, NAMESPACED, directory, is_namespaced
@@ -113,7 +114,7 @@ def agent(live: Manifest | None, namespace: str) -> Finding:
 
 
 async def beside_flux(cluster: Cluster) -> Finding:
-    """Whether somebody else serves the same kinds."""
+    """Whether another controller (Flux's, say) serves the same kinds."""
     try:
         controllers = await flux_controllers(cluster)
     except Forbidden:
@@ -154,7 +155,7 @@ async def _allowed(cluster: Cluster, rule: Manifest, user: str) -> bool:
     kind = "SubjectAccessReview" if user else "SelfSubjectAccessReview"
     spec: dict[str, Any] = {"resourceAttributes": rule, **({"user": user} if user else {})}
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "metadata": {}, "spec": spec}
-    answer = await cluster.create(review, manager="gitsync-cli")
+    answer = await cluster.create(review, manager=CLI_FIELD_MANAGER)
     return bool(answer["status"]["allowed"])
 
 

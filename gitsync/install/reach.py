@@ -98,7 +98,7 @@ class _Trying:
             return Finding(what, "ok", f"reachable: {redact(said)}")
 
     async def _look(self, source: _Source) -> str:
-        """What its server has, in words. Raises: GitsyncError."""
+        """What the source's server has, in words. Raises: GitsyncError."""
         check_supported(source)
         if isinstance(source, HelmRepository):
             repository = await repository_spec(self._cluster, source, plain_spec(source), self.fetched.logins)

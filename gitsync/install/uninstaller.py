@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gitsync.api.crds import crd_names, kinds
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import CLI_FIELD_MANAGER, FINALIZER, HELM_RELEASE, KUSTOMIZATION, RBAC_GROUP
-from gitsync.apply.delete import wait_deleted
+from gitsync.apply.deleted import wait_deleted
 from gitsync.errors import KindUnknown
 from gitsync.install.bundle import AGENT, is_namespaced
 from gitsync.install.installer import CONFIGURATION, PART_OF, Say, bindings, flux_controllers

@@ -131,7 +131,7 @@ def webhook_path(manifest: Manifest) -> str:
 
 
 def sender_type(manifest: Manifest) -> str:
-    """Who sends to a Receiver."""
+    """A Receiver's type, which says who sends to it."""
     return str((manifest.get("spec") or {}).get("type", ""))
 
 

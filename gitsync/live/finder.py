@@ -18,7 +18,7 @@ from gitsync.live.objecttree import ObjectNode, Part, TreeBuilder
 from gitsync.live.records import newest_objects
 from gitsync.release.desired import ref_of
 from gitsync.release.revision import ReleaseRef
-from gitsync.sync.kustomization.statusstore import inventory_of, sync_behind
+from gitsync.sync.kustomization.storage.statusstore import inventory_of, sync_behind
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster

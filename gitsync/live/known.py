@@ -16,10 +16,10 @@ from gitsync.errors import FieldErrors
 from gitsync.graph import Edge
 from gitsync.live.standing import Standing, standing
 from gitsync.release.dependencies.order import Order
-from gitsync.release.dependencies.others import Followed
+from gitsync.release.dependencies.others import Followed, TakenAsReady
 from gitsync.release.dependencies.places import edges_of
-from gitsync.sync.kustomization.order import followed_by
-from gitsync.sync.kustomization.statusstore import sync_behind
+from gitsync.sync.kustomization.storage.statusstore import sync_behind
+from gitsync.sync.kustomization.waiting.order import followed_by
 
 
 class Known:
@@ -44,7 +44,7 @@ class Known:
             self._standings[key] = standing(manifest)
 
     def keys(self, wanted: Callable[[ObjectKey], bool]) -> list[ObjectKey]:
-        """Those of some kinds, sorted."""
+        """The keys of all objects of some kinds, sorted."""
         return sorted(filter(wanted, self._manifests))
 
     def find(self, key: ObjectKey) -> Manifest | None:
@@ -134,7 +134,7 @@ def _ties(key: ObjectKey, manifest: Manifest) -> _Ties:
     return _NONE
 
 
-class _Kustomizations:
+class _Kustomizations(TakenAsReady):
     """See Others: as far as the order asks for it."""
 
     def __init__(self, found: Mapping[ObjectKey, _Ties], find: Callable[[ObjectKey], Manifest | None]) -> None:
@@ -144,18 +144,6 @@ class _Kustomizations:
     def manifest(self, key: ObjectKey) -> Manifest | None:
         """See Others."""
         return self._find(key) if key in self._found else None
-
-    def why_not_ready(self, key: ObjectKey) -> str | None:
-        """See Others: how they stand is not asked of this."""
-        return None
-
-    def is_hopeless(self, key: ObjectKey) -> bool:
-        """See Others."""
-        return False
-
-    def untried(self, key: ObjectKey) -> str:
-        """See Others. A look is no time to wait for something."""
-        return ""
 
     def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         """See Others."""

@@ -50,7 +50,7 @@ async def confirm_commit(cluster: Cluster, inventory: ObjectKey, commit: str) ->
 
 
 def confirmation_command(inventory: ObjectKey, commit: str) -> str:
-    """The same as a command."""
+    """The command that confirms a commit that is held."""
     annotate = f"annotate --overwrite configmap {inventory.name} {ALLOW_MASS_PRUNE}={commit[:7]}"
     return f"kubectl -n {inventory.namespace} {annotate}"
 

@@ -25,7 +25,7 @@ class ValueSource:
 
     @property
     def is_secret(self) -> bool:
-        """Whether it is out of a Secret."""
+        """Whether the value comes out of a Secret."""
         return self.key is not None and self.key.kind == "Secret"
 
 

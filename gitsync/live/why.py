@@ -51,7 +51,7 @@ class Why:
 
     @property
     def is_failure(self) -> bool:
-        """Whether it ends by itself no more."""
+        """Whether the state is a failure that does not pass by itself."""
         return self.cycle is not None or any(link.status in ("failed", "missing") for link in self.links)
 
     @property
@@ -141,7 +141,7 @@ def _holding_up(key: ObjectKey, known: Known) -> Iterator[Link]:
 
 
 def _unready(keys: Iterable[ObjectKey], known: Known) -> list[ObjectKey]:
-    """Those that are not ready, what has failed first."""
+    """The objects that are not ready; those that have failed come first."""
     found = [(known.standing(key), key) for key in keys]
     return [key for standing, key in sorted(found, key=_weight) if standing is None or standing.status != "ready"]
 

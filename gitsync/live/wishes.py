@@ -13,7 +13,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.revisionobjects import RevisionObjects
 from gitsync.release.wanted.wantedobjects import WantedObjects
-from gitsync.sync.kustomization.statusstore import claim_present, sync_behind
+from gitsync.sync.kustomization.storage.statusstore import claim_present, sync_behind
 from gitsync.sync.storage.configmaps import inventories_in
 
 if TYPE_CHECKING:

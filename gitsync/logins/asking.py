@@ -43,7 +43,7 @@ async def asked(http: HttpClient, request: Request, who: str, hint: str) -> byte
 
 
 async def json_of(http: HttpClient, request: Request, who: str, hint: str) -> Mapping[str, Any]:
-    """The same of an answer in JSON. Raises: LoginRefused, SourceUnavailable."""
+    """The fields of an answer in JSON. Raises: LoginRefused, SourceUnavailable."""
     data = await asked(http, request, who, hint)
     try:
         found = orjson.loads(data)

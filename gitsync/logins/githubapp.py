@@ -84,7 +84,7 @@ class GitHubApp:
         return Given(_USER, token_of(found, "token", _WHO), lifetime)
 
     async def _installation(self, http: HttpClient, statement: str) -> str:
-        """That of an organization of this name, else of a user."""
+        """The installation of the App for an organization of this name, else for a user."""
         failure: LoginRefused | None = None
         for kind in ("orgs", "users"):
             path = f"{kind}/{quote(self.owner, safe='')}/installation"
@@ -108,7 +108,7 @@ class GitHubApp:
         return replace(request, body=b"") if method == "POST" else request
 
     def _statement(self) -> str:
-        """Who asks, signed with the App's key."""
+        """The signed statement (JWT) by which the App says who it is."""
         import jwt  # whose libraries take 8 MB, for those alone who have such Secrets
 
         now = int(time.time())

@@ -27,7 +27,7 @@ class Bottom:
 
     @property
     def is_moving(self) -> bool:
-        """Whether it has seconds to count."""
+        """Whether the line shows seconds, and so has to be drawn again."""
         return bool(self._said) and not self._hidden
 
     def say(self, who: int, text: str, since: float) -> None:

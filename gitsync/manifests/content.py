@@ -35,7 +35,7 @@ class Source:
         self._positions: Positions | None = None
 
     def at(self, path: str) -> Source:
-        """The same of a file that has this path elsewhere."""
+        """The same content, of a file with another path."""
         return Source(path, self.text, self.line)
 
     def origin(self, path: Sequence[str | int]) -> Origin:

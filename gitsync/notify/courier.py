@@ -52,7 +52,7 @@ class Means:
 
 
 class Courier:
-    """That of one Provider. Its task lives while something waits."""
+    """The courier of one Provider. Its task lives as long as events wait."""
 
     def __init__(self, key: ObjectKey, means: Means) -> None:
         self.key = key

@@ -22,10 +22,10 @@ from gitsync.http import HttpClient
 from gitsync.logins import Logins
 from gitsync.logs import Once
 from gitsync.notify.courier import Courier, Means
-from gitsync.notify.held import Held
 from gitsync.notify.notice import Notice, notice_of
 from gitsync.notify.outbox import Gathering
 from gitsync.notify.providers import refused
+from gitsync.notify.repeats import Repeats
 from gitsync.notify.rules import Rule
 from gitsync.notify.sender import Patience
 from gitsync.notify.services.registry import is_status
@@ -54,7 +54,7 @@ class Notifier:
         crosses: bool = True,
         gathering: Gathering | None = None,
         patience: Patience | None = None,
-        held: Held | None = None,
+        repeats: Repeats | None = None,
         expressions: Expressions | None = None,
     ) -> None:
         self._instance = instance
@@ -75,7 +75,7 @@ class Notifier:
         self._couriers: dict[ObjectKey, Courier] = {}
         #: What is still to end of Providers that are gone.
         self._leaving: set[asyncio.Task[None]] = set()
-        self._held = held or Held()
+        self._repeats = repeats or Repeats()
         self._commits: LRUCache[str, CommitInfo] = LRUCache(_MOST_COMMITS)
         self._once = Once()
 
@@ -111,7 +111,7 @@ class Notifier:
         wanted = [rule for rule in self._rules.values() if rule.wants(notice)]
         if not wanted:
             return
-        is_again = not notice.quiet and self._held.is_again(notice)
+        is_again = not notice.quiet and self._repeats.is_again(notice)
         for rule in wanted:
             kind = self._served_type(rule)
             # What is said of a commit is said anew when it was another meanwhile, which its courier knows.

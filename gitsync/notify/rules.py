@@ -38,7 +38,7 @@ class Rule:
 
     @property
     def key(self) -> ObjectKey:
-        """That of the Alert."""
+        """The Alert's identity."""
         return self.alert.key
 
     def wants(self, notice: Notice) -> bool:
@@ -53,7 +53,7 @@ class Rule:
         return not any(pattern.search(notice.message) for pattern in self.excluded)
 
     def dressed(self, notice: Notice) -> Notice:
-        """The same with the words of the Alert."""
+        """The notice, with the summary and the metadata that the Alert adds."""
         spec = self.alert.spec
         summary = printable(spec.summary or spec.event_metadata.get("summary", ""))
         return replace(notice, metadata=spec.event_metadata, summary=summary)

@@ -44,7 +44,7 @@ class Target:
             raise self.wrong("has no address that can be used", hint) from None
 
     def wrong(self, why: str, hint: str = "") -> SourceError:
-        """What is wrong with the Provider."""
+        """The error for a Provider that cannot be used."""
         return SourceError(f"Provider '{self.key.namespaced_name}' {why}", hint=hint)
 
     def needs(self, field: str, value: str) -> str:

@@ -15,7 +15,7 @@ _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{1
 
 
 def is_digest(text: str) -> bool:
-    """Whether it is a digest by an algorithm that we can check."""
+    """Whether a text is a digest by an algorithm that is checked here."""
     return _DIGEST.fullmatch(text) is not None
 
 

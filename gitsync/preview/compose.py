@@ -62,8 +62,8 @@ from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, Sy
 from gitsync.sources.resolve.gitartifact import verification_of
 from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
-from gitsync.sync.kustomization.rootkeys import RootKeys
-from gitsync.sync.kustomization.statusstore import claim_present
+from gitsync.sync.kustomization.inputs.rootkeys import RootKeys
+from gitsync.sync.kustomization.storage.statusstore import claim_present
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.storage.history import JournalEntry
 
@@ -219,7 +219,7 @@ async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
 
 
 async def _generators(cluster: Cluster) -> list[ArtifactGenerator]:
-    """Those of the cluster; none where nobody has brought the kind."""
+    """The ArtifactGenerators of the cluster; none where the kind is not defined."""
     found = []
     with suppress(KindUnknown):
         for manifest in await cluster.list(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=cluster.namespace):

@@ -31,8 +31,8 @@ from gitsync.release.revision import context_of
 from gitsync.release.values.compose import compose, secrets_in, texts_of
 from gitsync.release.wanted.comingsync import cluster_of
 from gitsync.sources.charts.chart import ChartArtifact
-from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
-from gitsync.sync.kustomization.finalize import why_left
+from gitsync.sync.kustomization.inputs.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.reconcile.finalizer import why_left
 from gitsync.sync.rollout.prune import SYSTEM_NAMESPACE, is_system_namespace
 
 #: The events of hooks that take objects over when a commit is carried out.

@@ -23,8 +23,8 @@ from gitsync.sources.generator.generating import Generated, Making, as_artifact,
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
-from gitsync.sync.kustomization.building import as_applied_to, build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING
+from gitsync.sync.kustomization.inputs.building import as_applied_to, build_spec
 from gitsync.text import counted
 from gitsync.tree import Tree
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from gitsync.api.check import drop_nulls
+from gitsync.api.checking.check import drop_nulls
 from gitsync.api.conditions import condition_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
@@ -213,7 +213,7 @@ class Previewer:
         others go with these."""
         index = ReleaseIndex(self.cluster.namespace)
         index.others = self.syncs.unfolding
-        stay = (key for key in self._index if not any(map(self._index.is_leaving, self._index.lineage(key))))
+        stay = (key for key in self._index if not any(map(self._index.is_leaving, self._index.ancestry.lineage(key))))
         live = {key: self._index.manifest(key) for key in stay}
         for key, manifest in {**live, **after}.items():
             if manifest is not None:

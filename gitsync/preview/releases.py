@@ -14,7 +14,8 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.claimant import Claimant
-from gitsync.apply.delete import Deletion, WantedBy, delete_objects, find_all
+from gitsync.apply.delete import Deletion, DeletionRules, WantedBy, delete_objects
+from gitsync.apply.deleted import find_all
 from gitsync.apply.namespaces import served, served_keys
 from gitsync.apply.ownership import KEPT_BY_POLICY, belongs_to, kept, owned
 from gitsync.cel.expressions import Expressions
@@ -376,7 +377,7 @@ async def _deletion_of(
         return belongs_to(live, ref.name, ref.namespace)
 
     keeps = partial(why_kept, ref=ref, good=target.records.last_good(ref.storage, ref.name), stay=stay)
-    return await delete_objects(target.cluster, keys, is_ours, wanted_by, why_kept=keeps, dry_run=True)
+    return await delete_objects(target.cluster, keys, DeletionRules(is_ours, wanted_by, keeps), dry_run=True)
 
 
 async def _left_alone(

@@ -66,7 +66,7 @@ class SaidOnce:
 
 
 def not_here(source: ObjectKey) -> str:
-    """What is said of a source that is another repository."""
+    """The text about a source that is another repository."""
     return f"{source} is not this repository: {NOT_CHECKED}"
 
 

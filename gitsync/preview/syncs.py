@@ -24,7 +24,7 @@ from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.release.wanted.wantedobjects import WantedObjects
 from gitsync.sync.apply import Syncer
 from gitsync.sync.kustomization.coming import claimant_of
-from gitsync.sync.kustomization.finalize import nothing, why_left
+from gitsync.sync.kustomization.reconcile.finalizer import nothing, why_left
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.plan import SyncPlan
 from gitsync.sync.rollout.prune import Pruner
@@ -45,7 +45,7 @@ class Part:
     plan: SyncPlan = field(init=False)
 
     async def make_plan(self) -> None:
-        """What it would do now. Writes nothing."""
+        """What the sync would do now. Writes nothing."""
         self.plan = await self.syncer.planner.plan(self.desired, full=True)
 
     @property
@@ -156,7 +156,7 @@ class Syncs:
         return [*coming, *self._gone]
 
     async def _removed(self, parts: Sequence[Part], commit: CommitInfo) -> list[Part]:
-        """Those that are pruned, and those that are pruned with them."""
+        """The Kustomizations that are pruned, and those that are pruned with them."""
         found: list[Part] = []
         waiting = list(parts)
         while waiting:
@@ -241,5 +241,5 @@ def problems_of(found: Unfolded) -> list[Problem]:
 
 
 def problem_of(error: ManifestError) -> Problem:
-    """What is wrong with a file, with its place."""
+    """An error of a file as a problem, with its place."""
     return Problem(str(error.origin), error.message, error.hint)

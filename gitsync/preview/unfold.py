@@ -17,23 +17,23 @@ from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.diff import subset_differs
 from gitsync.errors import DependencyMissing, FieldErrors, GitsyncError
-from gitsync.graph import Edge, Held
+from gitsync.graph import Edge, HeldByCycle
 from gitsync.manifests import Desired, DesiredObject
 from gitsync.preview.dryrun import ObjectPreviews, as_applied
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.order import Order
-from gitsync.release.dependencies.others import Followed
+from gitsync.release.dependencies.others import Followed, TakenAsReady
 from gitsync.release.dependencies.places import edges_of, written_in
 from gitsync.release.values.kubeconfig import remote_of
 from gitsync.sources.commit import Brought
 from gitsync.sources.trees import CommitTrees
-from gitsync.sync.kustomization.building import build_spec
 from gitsync.sync.kustomization.coming import MAX_NESTING, ComingSyncs, Present
-from gitsync.sync.kustomization.dependencies import blocked
-from gitsync.sync.kustomization.keys import keys_of, keys_secret
-from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
-from gitsync.sync.kustomization.variables import texts, variables_of
+from gitsync.sync.kustomization.inputs.building import build_spec
+from gitsync.sync.kustomization.inputs.keys import keys_of, keys_secret
+from gitsync.sync.kustomization.inputs.variables import texts, variables_of
+from gitsync.sync.kustomization.reconcile.unsupported import check_access, refuse_unsupported
+from gitsync.sync.kustomization.waiting.dependencies import blocked
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, Remote
@@ -103,7 +103,7 @@ class Unfolded:
 
     @property
     def applies(self) -> bool:
-        """Whether it is applied."""
+        """Whether the Kustomization is applied."""
         return self.desired is not None
 
     @property
@@ -116,7 +116,7 @@ class Unfolded:
 
 
 @dataclass
-class Unfolding:
+class Unfolding(TakenAsReady):
     """Finds them, level by level, and again for as long as variables come to be others by what is found. ``live`` has
     the Kustomizations of the cluster, ``source`` its sources, ``releases`` its HelmReleases; ``brought`` is told which
     sources the commit brings. See Others for what the graph of HelmReleases asks of this."""
@@ -281,7 +281,7 @@ class Unfolding:
             return self.live.get(key)
         return self.source(key) if key.group == SOURCE_GROUP else await self.inputs.live(key)
 
-    def _block(self, kustomization: Kustomization, held: Held[ObjectKey] | None) -> GitsyncError | None:
+    def _block(self, kustomization: Kustomization, held: HeldByCycle[ObjectKey] | None) -> GitsyncError | None:
         """Why one would never go on. What is not ready yet is taken as ready: shown is what comes of a commit when
         everything went well."""
         block = blocked(kustomization, held, self.manifest, lambda _: "", {})
@@ -301,18 +301,6 @@ class Unfolding:
             return found.kustomization.manifest
         item = self.inputs.objects.get(key)
         return item.manifest if item is not None else self.releases.manifest(key)
-
-    def why_not_ready(self, key: ObjectKey) -> str | None:
-        """See Others. All is taken to go well."""
-        return None
-
-    def is_hopeless(self, key: ObjectKey) -> bool:
-        """See Others."""
-        return False
-
-    def untried(self, key: ObjectKey) -> str:
-        """See Others. A look is no time to wait for something."""
-        return ""
 
     def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
         """See Others."""

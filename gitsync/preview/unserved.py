@@ -43,7 +43,7 @@ from gitsync.sources.commit import makers_in
 from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import check_generator
 from gitsync.sources.unsupported import refused
-from gitsync.sync.kustomization.unsupported import refused as refused_by
+from gitsync.sync.kustomization.reconcile.unsupported import refused as refused_by
 
 #: What does not come of an object, by its group.
 _NOTHING_COMES: Mapping[str, str] = {

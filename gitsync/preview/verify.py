@@ -29,6 +29,7 @@ from gitsync.api.names import (
     ORIGIN_ANNOTATION,
     SOURCE_GROUP,
     TRUE,
+    VERIFY_FIELD_MANAGER,
 )
 from gitsync.cluster import Cluster
 from gitsync.health.helmrepository import is_mere_configuration
@@ -39,7 +40,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import is_current
 from gitsync.runtime.until import until
 from gitsync.sandbox import Sandbox
-from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.storage.statusstore import inventory_of
 from gitsync.sync.outcome import Outcome, Outcomes, Phase
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ class Result:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether it is not as it should be."""
+        """Whether the object is not as it should be."""
         return self.phase not in ("ready", "suspended")
 
     @property
     def told(self) -> str:
-        """What is wrong with it, and where it is written."""
+        """What is wrong with the object, and where it is written."""
         kind = f"{self.key.kind} " if is_kustomization(self.key) else ""
         place = f" ({self.origin})" if self.origin else ""
         return f"{kind}{self.key.namespaced_name}{place}: {self.message.removesuffix(place)}"
@@ -189,13 +190,13 @@ async def _create_namespaces(cluster: Cluster, desired: Desired, whole: Desired)
     for name in sorted(_lacked_namespaces(desired) | _lacked_namespaces(whole)):
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         if await cluster.find(ObjectKey.of(manifest)) is None:
-            await cluster.create(manifest, manager="gitsync-verify")
+            await cluster.create(manifest, manager=VERIFY_FIELD_MANAGER)
             assumed.append(name)
     return tuple(assumed)
 
 
 def _lacked_namespaces(desired: Desired) -> set[str]:
-    """Those that are named and not brought."""
+    """The namespaces that objects name and the commit does not bring."""
     named = {key.namespace for key in desired.objects if key.namespace and "$" not in key.namespace}
     for release in desired.helm_releases.values():
         named.add(release.storage_namespace)

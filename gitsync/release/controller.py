@@ -18,7 +18,7 @@ from gitsync.api.names import (
     REQUESTED_AT_ANNOTATION,
 )
 from gitsync.cel.expressions import Expressions
-from gitsync.graph import Held
+from gitsync.graph import HeldByCycle
 from gitsync.release.access import PLAIN, AccessRules
 from gitsync.release.clusters import AgentIdentity, TargetCluster, TargetClusters
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -97,7 +97,7 @@ class Releases:
             implied=self._implied,
         )
         self.queue: WorkQueue[ObjectKey] = WorkQueue(self._reconciler.reconcile, "release")
-        self._held: Mapping[ObjectKey, Held[ObjectKey]] = {}
+        self._held: Mapping[ObjectKey, HeldByCycle[ObjectKey]] = {}
         self._gathering: asyncio.TimerHandle | None = None
         sources.subscribe(self._on_source_change)
         self.index.subscribe(self._on_release_change)

@@ -23,12 +23,12 @@ class Delta:
     hooks: tuple[ObjectKey, ...] = ()
 
     def having_created(self, created: Collection[ObjectKey]) -> Delta:
-        """The same, when only these were created in the cluster."""
+        """The delta, when only these objects were created in the cluster."""
         taken_over = tuple(key for key in self.created if key not in created)
         return replace(self, created=tuple(key for key in self.created if key in created), taken_over=taken_over)
 
     def without(self, keys: Collection[ObjectKey]) -> Delta:
-        """The same, without removing these: that is decided already."""
+        """The delta, without removing these objects: what becomes of them is decided already."""
         return replace(self, removed=tuple(item for item in self.removed if ObjectKey.of(item) not in keys))
 
 

@@ -17,7 +17,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.inventory import inventory_id, parse_inventory_id
 from gitsync.api.names import LEFTOVERS_ANNOTATION
 from gitsync.apply.claimant import Claimant
-from gitsync.apply.delete import Deletion, Propagation, WantedBy, delete_objects, find_all, leave_to, nobody
+from gitsync.apply.delete import Deletion, DeletionRules, Propagation, WantedBy, delete_objects, leave_to, nobody
+from gitsync.apply.deleted import find_all
 from gitsync.apply.ownership import KEPT_BY_POLICY, former_owner, kept, release_of
 
 if TYPE_CHECKING:
@@ -79,9 +80,8 @@ class Leftovers:
         def is_ours(live: Manifest) -> bool:
             return release_of(live) == self._known[ObjectKey.of(live)].release
 
-        deletion = await delete_objects(
-            cluster, keys, is_ours, self._wanted_by, propagation, _why_kept, dry_run=dry_run
-        )
+        rules = DeletionRules(is_ours, self._wanted_by, _why_kept, propagation)
+        deletion = await delete_objects(cluster, keys, rules, dry_run=dry_run)
         if not dry_run:
             stay = {key for key, claimant in deletion.handed_over.items() if not claimant.unowned}
             await self.forget(key for key in keys if key not in stay)

@@ -16,7 +16,7 @@ from gitsync.release.masking import without_secrets
 from gitsync.release.postrender.postrender import post_rendered
 from gitsync.release.revision import CountedAction, RevisionContent, context_of
 from gitsync.release.values.reuse import with_preserved_values
-from gitsync.runtime.memory import Held, Memory
+from gitsync.runtime.memory import Memory, TakenMemory
 from gitsync.weight import object_weight
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Renderer:
 
         return make
 
-    async def _held(self, owner: str, rendered: Rendered) -> Held | None:
+    async def _held(self, owner: str, rendered: Rendered) -> TakenMemory | None:
         """Raises: RetryableError: whoever waits would have it in memory all the same."""
         if len(rendered.manifest) <= _LIGHT:
             return None

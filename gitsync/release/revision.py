@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.parts.actions import ServerSideApply
 from gitsync.api.status import ResourceInventory
 from gitsync.apply.delete import WantedBy, nobody
 from gitsync.apply.readiness import KSTATUS, Readiness

@@ -52,7 +52,7 @@ class Ended(Exception):
 
     @property
     def signal(self) -> int:
-        """What it was ended by; 0 when it has ended itself."""
+        """The signal that has ended the process; 0 when it has ended by itself."""
         return max(0, -self.code)
 
 
@@ -133,7 +133,7 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether the process runs and can be asked."""
         return self._process is not None and self._process.returncode is None and not self._killed
 
     def kill(self) -> None:

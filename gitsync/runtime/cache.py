@@ -25,7 +25,7 @@ class Room:
 
     @property
     def weight(self) -> int:
-        """What they weigh now."""
+        """What all caches in the room weigh together now."""
         return sum(cache.weight for cache in self._caches)
 
     def join(self, cache: Cache[Any]) -> None:

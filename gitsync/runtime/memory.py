@@ -15,7 +15,7 @@ from gitsync.errors import RetryableError
 PATIENCE: Final = 20.0
 
 
-class Held:
+class TakenMemory:
     """What one takes. It goes with that, and with what is made of it."""
 
 
@@ -30,7 +30,7 @@ class Memory:
         self._shares: WeakValueDictionary[str, Share] = WeakValueDictionary()
         self._freed = asyncio.Event()
 
-    def hold(self, namespace: str, size: int) -> Held:
+    def hold(self, namespace: str, size: int) -> TakenMemory:
         """Have room for one more of this namespace. Raises: RetryableError when there is none."""
         share = self._shares.get(namespace)
         if share is None:
@@ -42,11 +42,11 @@ class Memory:
             raise RetryableError(
                 f"the {self._what}{whose} that are worked with would take {spent}", hint="it is tried again"
             ) from None
-        held = Held()
+        held = TakenMemory()
         weakref.finalize(held, self._gone, asyncio.get_running_loop(), share, size).atexit = False
         return held
 
-    async def hold_in_time(self, namespace: str, size: int) -> Held:
+    async def hold_in_time(self, namespace: str, size: int) -> TakenMemory:
         """The same, waiting for it. Raises: RetryableError when there is none within PATIENCE seconds."""
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:

@@ -20,6 +20,7 @@ from cachetools import LRUCache
 
 from gitsync.api.conditions import rfc3339
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.names import FIELD_MANAGER
 from gitsync.defects import outlive
 from gitsync.errors import GitsyncError, NotFound
 from gitsync.logs import redact
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: Who reports an Event.
 COMPONENT = "gitsync"
 #: Events that may wait to be written; more than that are dropped.
 MOST_WAITING = 1000
@@ -77,7 +79,7 @@ class _Allowance:
     at: float
 
     def take(self, now: float) -> bool:
-        """Whether one more is allowed."""
+        """Take one Event of the allowance; False when none is left."""
         self.left = min(BURST, self.left + (now - self.at) / REFILL)
         self.at = now
         if self.left < 1:
@@ -189,7 +191,7 @@ class EventRecorder:
             return True  # the next one to be written says how often it was
         body = {"count": written.count, "lastTimestamp": rfc3339(waiting.moment)}
         try:
-            await self._cluster.patch(written.key, body, manager=COMPONENT)
+            await self._cluster.patch(written.key, body, manager=FIELD_MANAGER)
         except NotFound:
             return False
         written.at = self._clock()
@@ -199,7 +201,7 @@ class EventRecorder:
     async def _create(self, same: _Same, waiting: _Waiting) -> None:
         event = event_about(waiting.about, same[1], waiting.moment, self._instance)
         event["count"] = waiting.times
-        await self._cluster.create(event, manager=COMPONENT)
+        await self._cluster.create(event, manager=FIELD_MANAGER)
         self._written[same] = _Written(ObjectKey.of(event), waiting.times, self._clock())
 
 

@@ -44,7 +44,7 @@ def read_json(data: bytes) -> Any:
 
 
 def at(data: Any, *path: str) -> Any:
-    """What is at a path of maps; None when nothing is."""
+    """The value at a path of keys in nested maps; None when there is none."""
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     return data

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitsync.api.chart import Verification
+from gitsync.api.parts.chart import Verification
 from gitsync.signatures import CosignKeys, Identity, Keyless
 from gitsync.sources.oci import CosignVerification
 from gitsync.sources.secrets import trusted_keys

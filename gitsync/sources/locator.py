@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from gitsync.api.chart import ChartChoice
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import (
@@ -15,6 +14,7 @@ from gitsync.api.names import (
     OCI_REPOSITORY,
     sync_of,
 )
+from gitsync.api.parts.chart import ChartChoice
 from gitsync.charts import Chart
 from gitsync.errors import ChartError, NoSuchSource, NotVerified
 from gitsync.sources.charts.chart import ChartArtifact, WantedChart

@@ -6,11 +6,11 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
+from cachetools import LRUCache
 from yarl import URL
 
 from gitsync.build import MAX_REMOTE_FILE, Fetched, Remote, RemoteDirectory, RemoteFile
@@ -38,6 +38,33 @@ _HINTS: Final = Hints(missing="correct the URL", refused="use a URL that anybody
 _Key = tuple[str, str, str, bool]
 
 
+class _File(NamedTuple):
+    """What was answered of a file, when that was asked, and how large it is."""
+
+    asked: float
+    fetched: Fetched
+    size: int
+
+    @property
+    def weight(self) -> int:
+        """What it counts of ``_MOST_BYTES``: there are no more than ``_MOST`` of them, however small they are."""
+        return max(self.size, _MOST_BYTES // _MOST)
+
+
+class _Directories(LRUCache[_Key, GitSpec]):
+    """What each directory was last found by; ``dropped`` is told of each that has to go for another one."""
+
+    def __init__(self, dropped: Callable[[_Key, GitSpec], None]) -> None:
+        super().__init__(_MOST)
+        self._dropped = dropped
+
+    def popitem(self) -> tuple[_Key, GitSpec]:
+        """Let the one go that was asked for longest ago."""
+        key, spec = super().popitem()
+        self._dropped(key, spec)
+        return key, spec
+
+
 class RemoteBases:
     """Fetches them; see ``gitsync.build.Remotes``. ``git``, ``http`` and ``turns`` are those of sources."""
 
@@ -49,10 +76,9 @@ class RemoteBases:
         self._turns = turns
         self._clock = clock
         self._downloads: SingleFlight[Fetched] = SingleFlight()
-        #: What each directory was last found by, those asked for last at the end.
-        self._found: OrderedDict[_Key, GitSpec] = OrderedDict()
-        #: By URL, when a file was asked for, what was answered, and how large that is.
-        self._files: OrderedDict[str, tuple[float, Fetched, int]] = OrderedDict()
+        self._found = _Directories(lambda key, spec: self._git.forget(("remote base", *key), spec))
+        #: By URL.
+        self._files: LRUCache[str, _File] = LRUCache(_MOST_BYTES, getsizeof=lambda file: file.weight)
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -75,7 +101,7 @@ class RemoteBases:
             except GitRefMissing as error:
                 missing = missing or error
                 continue
-            self._keep(key, spec)
+            self._found[key] = spec
             return Fetched(await self._git.tree(spec, artifact), artifact.revision)
         self._git.forget(("remote base", *key), None)
         assert missing is not None
@@ -96,17 +122,10 @@ class RemoteBases:
             yield GitReference(tag=ref)
             yield GitReference(branch=ref)
 
-    def _keep(self, key: _Key, spec: GitSpec) -> None:
-        self._found[key] = spec
-        self._found.move_to_end(key)
-        while len(self._found) > _MOST:
-            old, known = self._found.popitem(last=False)
-            self._git.forget(("remote base", *old), known)
-
     async def _file(self, remote: RemoteFile, owner: str) -> Fetched:
         known = self._files.get(remote.url)
-        if known is not None and known[0] >= self._clock() - FRESH:
-            return known[1]
+        if known is not None and known.asked >= self._clock() - FRESH:
+            return known.fetched
         url, shown = parse_url(remote.url), redacted(remote.url)
         work = partial(self._download, url)
         host = url.host or ""
@@ -120,10 +139,7 @@ class RemoteBases:
                 raise refusal(response, found, _HINTS)
             data = await self._http.content(response, found, MAX_REMOTE_FILE)
         fetched = _of_file(posixpath.basename(url.path) or "file", data)
-        self._files[str(url)] = asked, fetched, len(data)
-        self._files.move_to_end(str(url))
-        while len(self._files) > _MOST or sum(size for *_, size in self._files.values()) > _MOST_BYTES:
-            self._files.popitem(last=False)
+        self._files[str(url)] = _File(asked, fetched, len(data))
         return fetched
 
 

@@ -49,7 +49,7 @@ class Trees:
         self._inputs: dict[str, TreesOfKind] = {}
 
     def have(self, generators: ArtifactGenerators, charts: HelmCharts) -> None:
-        """Those that are made of others, from now on."""
+        """From now on trees of ExternalArtifacts are found, too, which are made of others."""
         self._kinds[EXTERNAL_ARTIFACT] = generators
         self._inputs[HELM_CHART] = charts
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gitsync.api.chart import Verification
 from gitsync.api.names import HELM_REPOSITORY
+from gitsync.api.parts.chart import Verification
 from gitsync.api.sources import (
     Bucket,
     ChartHolder,

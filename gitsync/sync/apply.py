@@ -113,7 +113,7 @@ class Syncer:
 
     @property
     def spec(self) -> SyncSpec:
-        """What is synced, and how."""
+        """What the sync is told to do."""
         return self.planner.spec
 
     @property
@@ -157,8 +157,8 @@ class Syncer:
         """Kustomizations that a commit has removed and this one brings again: those that are still being deleted are so
         by that commit, and not by hand, also when another process deleted them."""
         for key in filter(self.spec.is_kustomization, plan.wanted):
-            if (entry := before.get(key)) is not None and entry.dropped and self.index.remover_of(key) is None:
-                self.index.set_remover(key, CommitInfo(entry.dropped[-1]))
+            if (entry := before.get(key)) is not None and entry.dropped and self.index.ancestry.remover_of(key) is None:
+                self.index.ancestry.set_remover(key, CommitInfo(entry.dropped[-1]))
 
     def _begin(self, plan: SyncPlan, desired: Desired, before: Inventory, files: int, report: Report) -> None:
         for problem in desired.errors:

@@ -55,7 +55,7 @@ class Outcomes:
         if is_stalled(manifest):
             return Outcome("moving" if self._index.at_work(key) else "failed", message)
         other = self._index.owners.winner(key)
-        if other is not None and any(map(self._index.is_leaving, self._index.lineage(other))):
+        if other is not None and any(map(self._index.is_leaving, self._index.ancestry.lineage(other))):
             return Outcome("waiting", message)
         if ready_of(manifest).get("reason") == OWNED_BY_ANOTHER:
             return Outcome("waiting" if self._is_held(key, manifest) else "moving", message)
@@ -79,7 +79,7 @@ class Outcomes:
         manifest = self._index.manifest(hold.owner)
         if manifest is None or state_of(manifest) != hold.at or self._index.is_coming(hold.owner):
             return False
-        lineage = self._index.lineage(hold.owner)
+        lineage = self._index.ancestry.lineage(hold.owner)
         return not hold.claimant.doubt or all(self.of(key).phase != "moving" for key in lineage)
 
     def _refused(self, key: ObjectKey, other: ObjectKey) -> bool:

@@ -52,17 +52,17 @@ class Step:
 
     @property
     def applies(self) -> bool:
-        """Whether it has to be applied."""
+        """Whether the object has to be applied."""
         return self.verdict in ("new", "changed", "drifted")
 
     @property
     def was_there(self) -> bool:
-        """Whether it is, or had been applied before."""
+        """Whether the object is there, or had been applied before."""
         return self.live is not None or self.why == VANISHED
 
     @property
     def refused(self) -> bool:
-        """Whether it must not be applied, by this agent or at all."""
+        """Whether the object must not be applied, by this agent or at all."""
         return self.verdict in ("foreign", "out_of_scope")
 
 

@@ -11,7 +11,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_own_kind
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
-from gitsync.apply.delete import find_all
+from gitsync.apply.deleted import find_all
 from gitsync.apply.live import LiveReader
 from gitsync.apply.ownership import prune_disabled
 from gitsync.diff.ignore import tolerating

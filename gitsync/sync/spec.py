@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kinds import is_kustomization, is_release
-from gitsync.api.rendering import IgnoreRule
+from gitsync.api.parts.rendering import IgnoreRule
 from gitsync.apply.readiness import KSTATUS, Readiness
 from gitsync.sync.owner import Owner
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from gitsync.api import HelmRelease, ObjectKey
-from gitsync.api.actions import HelmTest
+from gitsync.api.parts.actions import HelmTest
 from gitsync.api.status import Artifact, HelmReleaseStatus, HelmRepositoryStatus
 from gitsync.errors import FieldErrors
 

@@ -10,9 +10,10 @@ import pytest
 
 from gitsync.agent.ownkinds import ensure_crds
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.apply import delete
+from gitsync.apply import deleted
 from gitsync.apply.claimant import Claimant
-from gitsync.apply.delete import delete_objects, wait_deleted
+from gitsync.apply.delete import DeletionRules, delete_objects
+from gitsync.apply.deleted import wait_deleted
 from gitsync.cluster import Cluster, WatchEvent
 
 
@@ -55,7 +56,7 @@ async def test_a_namespace_waits_for_a_kustomization_that_has_let_go_of_what_is_
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(goes())
-        deletion = await delete_objects(cluster, [above], ours, wanted_by, leave_time=30.0)
+        deletion = await delete_objects(cluster, [above], DeletionRules(ours, wanted_by, leave_time=30.0))
     assert deletion.deleted == (above,)
 
 
@@ -84,7 +85,7 @@ class Going:
 async def test_what_goes_at_the_very_moment_at_which_the_wait_for_it_ends_is_gone(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delete, "SILENCE", 0.1)
+    monkeypatch.setattr(deleted, "SILENCE", 0.1)
     manifest: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}}
     loop = asyncio.get_running_loop()
     cluster = Going(manifest, at=loop.time() + 0.2)

@@ -6,7 +6,7 @@ import pytest
 
 from bench.cases import FOLDER, ISSUE, QUICK, Case, base_files, plain_files, release_files
 from bench.sources import by_reference
-from gitsync.api.check import check
+from gitsync.api.checking.check import check
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.graph import Edge, Graph
 from gitsync.manifests import parse_file

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gitsync.api.check import check
+from gitsync.api.checking.check import check
 from gitsync.cli.cluster.export import bare
 from tests.cli.conftest import Gitsync
 from tests.controlplane.cluster import Cluster

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from gitsync.cluster.access import Access
+from gitsync.cluster.access.access import Access
+from gitsync.cluster.access.credentials import Kubeconfig
 from gitsync.cluster.connection import Connection
-from gitsync.cluster.credentials import Kubeconfig
 from gitsync.cluster.timings import Timings
 from tests.controlplane.cluster import Cluster as ControlPlane
 

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster, connection
-from gitsync.cluster.credentials import InCluster, choose_source
+from gitsync.cluster.access.credentials import InCluster, choose_source
 from gitsync.errors import ClusterUnavailable, SettingsError, Unauthorized
 from tests.clock import Clock
 from tests.cluster.conftest import SHORT

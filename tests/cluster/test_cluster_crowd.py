@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from gitsync.cluster import Cluster, crowd
-from gitsync.cluster.crowd import Crowd
+from gitsync.cluster import Cluster
+from gitsync.cluster.watching import crowd
+from gitsync.cluster.watching.crowd import Crowd
 from gitsync.weight import object_weight
 from tests.charts.test_charts_hostile import Peak
 from tests.cluster.conftest import SHORT

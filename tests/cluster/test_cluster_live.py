@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.cluster import CONFINED, Cluster, Timings, connection, listing, retry_on_conflict
-from gitsync.cluster.credentials import InCluster
+from gitsync.cluster.access.credentials import InCluster
 from gitsync.errors import (
     AlreadyExists,
     ClusterUnavailable,

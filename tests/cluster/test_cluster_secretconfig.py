@@ -10,7 +10,7 @@ import pytest
 from kubernetes.aio.config import ConfigException
 
 from gitsync.cluster import CONFINED, Cluster, KubeconfigAllowance
-from gitsync.cluster.secretconfig import confined
+from gitsync.cluster.access.secretconfig import confined
 from gitsync.errors import KubeConfigRefused
 
 CLUSTER = {"server": "https://there.example:6443", "certificate-authority-data": "Q0E="}

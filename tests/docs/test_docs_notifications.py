@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, get_args
 
-from gitsync.api.check import check
+from gitsync.api.checking.check import check
 from gitsync.api.notification import SERVED_TYPES, AlertSpec, Provider, ProviderSpec, ProviderType
 from gitsync.kubeyaml import load, split
 from gitsync.notify.providers import refused

@@ -10,9 +10,9 @@ import pytest
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.notification import Alert
 from gitsync.errors import FieldErrors
-from gitsync.notify.held import Held
 from gitsync.notify.notice import Notice, notice_of
 from gitsync.notify.outbox import Gathering, Outbox
+from gitsync.notify.repeats import Repeats
 from gitsync.notify.rules import Rule
 from gitsync.notify.services.message import message_of
 from gitsync.runtime.event import Event
@@ -89,14 +89,14 @@ def test_what_the_event_says_itself_is_not_overwritten() -> None:
 
 def test_the_same_event_is_held_back_for_five_minutes() -> None:
     now = 0.0
-    held = Held(lambda: now)
-    assert not held.is_again(GOOD)
+    repeats = Repeats(lambda: now)
+    assert not repeats.is_again(GOOD)
     now = 299.0
-    assert held.is_again(replace(GOOD, at=BAD.at))
-    assert not held.is_again(BAD)
-    assert not held.is_again(replace(GOOD, revision="main@sha1:" + "1" * 40))
+    assert repeats.is_again(replace(GOOD, at=BAD.at))
+    assert not repeats.is_again(BAD)
+    assert not repeats.is_again(replace(GOOD, revision="main@sha1:" + "1" * 40))
     now = 301.0
-    assert not held.is_again(GOOD)
+    assert not repeats.is_again(GOOD)
 
 
 def test_a_notice_steers_no_terminal_and_is_bounded() -> None:

@@ -40,7 +40,7 @@ from gitsync.release.dependencies.places import edges_of
 from gitsync.release.leftovers import leftovers_of
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.storage.record import summarise
-from gitsync.sync.kustomization.statusstore import inventory_of
+from gitsync.sync.kustomization.storage.statusstore import inventory_of
 from gitsync.sync.storage import history, inventory
 from gitsync.sync.storage.history import JournalChange, JournalEntry
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gitsync.api.actions import ServerSideApply
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.parts.actions import ServerSideApply
 from gitsync.apply.recreate import fields_of, why_not_replaced
 from gitsync.errors import Invalid
 from gitsync.release.action.apply_revision import manner_of

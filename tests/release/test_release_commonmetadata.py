@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.rendering import CommonMetadata
+from gitsync.api.parts.rendering import CommonMetadata
 from gitsync.charts import (
     Chart,
     Rendered,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gitsync.api.fields import Selector
-from gitsync.api.rendering import IgnoreRule
+from gitsync.api.parts.rendering import IgnoreRule
 from gitsync.diff.ignore import labels_match, selects, tolerating
 from gitsync.release.drift.conflicts import MOST, PAUSE, WINDOW, DriftConflicts
 from gitsync.release.drift.optout import opted_out

@@ -333,13 +333,13 @@ def test_the_commit_behind_a_release_is_the_one_that_removes_it_once_there_is_on
     notes = {COMMIT_ANNOTATION: "1" * 40, COMMIT_AUTHOR_ANNOTATION: "Ann", COMMIT_SUBJECT_ANNOTATION: "redis: new"}
     index = index_of(release("a", annotations=notes), release("b"))
 
-    assert index.commit_of(key("a")) == CommitInfo("1" * 40, "Ann", "redis: new")
-    assert index.commit_of(key("b")) is None
+    assert index.ancestry.commit_of(key("a")) == CommitInfo("1" * 40, "Ann", "redis: new")
+    assert index.ancestry.commit_of(key("b")) is None
 
     removal = CommitInfo("2" * 40, "Bob", "no more redis")
-    index.set_remover(key("a"), removal)
-    assert index.commit_of(key("a")) == CommitInfo("1" * 40, "Ann", "redis: new"), "it is not being deleted"
+    index.ancestry.set_remover(key("a"), removal)
+    assert index.ancestry.commit_of(key("a")) == CommitInfo("1" * 40, "Ann", "redis: new"), "it is not being deleted"
     going = release("a", version=2, annotations=notes)
     going["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
     index.update(key("a"), going)
-    assert index.commit_of(key("a")) == removal
+    assert index.ancestry.commit_of(key("a")) == removal

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gitsync.api.actions import HelmTestFilter
 from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.parts.actions import HelmTestFilter
 from gitsync.release.reconcile.chart_tests import selected
 from gitsync.release.reconcile.facts import Facts, policy_of_tests
 from gitsync.release.reconcile.state import State, state_of

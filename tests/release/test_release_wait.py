@@ -11,10 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.rendering import HealthCheck
+from gitsync.api.parts.rendering import HealthCheck
 from gitsync.apply.applier import Applier
 from gitsync.apply.crds import apply_crds
-from gitsync.apply.delete import find_all, wait_deleted
+from gitsync.apply.deleted import find_all, wait_deleted
 from gitsync.apply.namespaces import fill_namespaces
 from gitsync.apply.readiness import HealthChecks, Readiness
 from gitsync.apply.wait import WaitFor, older, wait_ready

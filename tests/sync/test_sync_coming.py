@@ -28,8 +28,8 @@ from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.watch.referred import ReferredData
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.coming import ComingSyncs, Present
-from gitsync.sync.kustomization.finalize import nothing
-from gitsync.sync.kustomization.inputs import Inputs
+from gitsync.sync.kustomization.inputs.inputs import Inputs
+from gitsync.sync.kustomization.reconcile.finalizer import nothing
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.storage.inventory import Entry, Inventory
 from gitsync.tree import Tree

@@ -7,7 +7,7 @@ from typing import Any
 
 from gitsync.api.identity import ObjectKey
 from gitsync.errors import ClusterUnavailable, InventoryError
-from gitsync.sync.kustomization.journal import KustomizationJournal
+from gitsync.sync.kustomization.storage.journal import KustomizationJournal
 from gitsync.sync.storage.history import JournalChange, JournalEntry, decode_all, encode_all, newest
 
 ENTRY = JournalEntry("a" * 40, "Ada", "one", 1.0, 0.5, "succeeded", {"created": 1}, (JournalChange("created", "X"),))

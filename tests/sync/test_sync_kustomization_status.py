@@ -8,7 +8,7 @@ from typing import Any
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.errors import ClusterUnavailable
-from gitsync.sync.kustomization.conditions import StatusWriter
+from gitsync.sync.kustomization.reconcile.conditions import StatusWriter
 from tests.sync.test_sync_kustomizations import key, manifest
 
 

@@ -16,10 +16,10 @@ from gitsync.errors import CrossNamespaceRefused, DependencyCycle, DependencyMis
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.order import Order, held_error
 from gitsync.release.wanted.comingsync import cluster_named, cluster_of
-from gitsync.sync.kustomization.controller import seen_of
-from gitsync.sync.kustomization.dependencies import blocked
-from gitsync.sync.kustomization.order import KustomizationOrder
-from gitsync.sync.kustomization.unsupported import check_access, refuse_unsupported
+from gitsync.sync.kustomization.reconcile.unsupported import check_access, refuse_unsupported
+from gitsync.sync.kustomization.seen import seen_of
+from gitsync.sync.kustomization.waiting.dependencies import blocked
+from gitsync.sync.kustomization.waiting.order import KustomizationOrder
 from gitsync.sync.outcome import Outcome
 from gitsync.sync.policy import left_alone
 

@@ -12,9 +12,9 @@ from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
 from gitsync.api.inventory import inventory_id, parse_inventory_id
 from gitsync.api.kustomization import Kustomization
 from gitsync.manifests import Desired
-from gitsync.sync.kustomization import statusstore
-from gitsync.sync.kustomization.rootstore import RootStore
-from gitsync.sync.kustomization.statusstore import sync_behind
+from gitsync.sync.kustomization.storage import statusstore
+from gitsync.sync.kustomization.storage.rootstore import RootStore
+from gitsync.sync.kustomization.storage.statusstore import sync_behind
 from gitsync.sync.storage.inventory import UNKNOWN
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.sync.syncing import Place, places

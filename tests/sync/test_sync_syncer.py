@@ -238,7 +238,7 @@ async def test_a_release_that_a_commit_could_not_delete_is_not_that_commit_s_doi
     assert live is not None
     index = place.syncer.index
     index.update(place.key("app"), live)
-    commit = index.commit_of(place.key("app"))
+    commit = index.ancestry.commit_of(place.key("app"))
     assert commit is not None
     assert commit.id == FIRST
 

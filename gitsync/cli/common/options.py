@@ -69,6 +69,47 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
     return decorate
 
 
+class FlagGroup:
+    """Base of dataclasses whose fields are flags that belong together; see ``with_groups``. They may be nested."""
+
+
+def with_groups(run: Callable[..., Any]) -> Callable[..., Any]:
+    """``run``, which takes some flags in groups, as a function that takes each of them by itself: in place of a
+    parameter that is a ``FlagGroup``, one for each of its fields."""
+    signature = inspect.signature(run, eval_str=True)
+    groups = {name: it.annotation for name, it in signature.parameters.items() if _is_group(it.annotation)}
+    if not groups:
+        return run
+
+    @functools.wraps(run)
+    def command(**arguments: Any) -> Any:
+        made = {name: _made(group, arguments) for name, group in groups.items()}
+        return run(**arguments, **made)
+
+    parameters = [one for parameter in signature.parameters.values() for one in _flags(parameter)]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def _is_group(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, FlagGroup)
+
+
+def _made(group: type[FlagGroup], arguments: dict[str, Any]) -> FlagGroup:
+    """A group of what was given for its flags, which is taken out of the arguments."""
+    fields = inspect.signature(group, eval_str=True).parameters
+    given = {name: _made(it.annotation, arguments) for name, it in fields.items() if _is_group(it.annotation)}
+    return group(**given, **{name: arguments.pop(name) for name in fields if name not in given})
+
+
+def _flags(parameter: inspect.Parameter) -> Iterable[inspect.Parameter]:
+    if not _is_group(parameter.annotation):
+        yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        return
+    for field in inspect.signature(parameter.annotation, eval_str=True).parameters.values():
+        yield from _flags(field)
+
+
 def _warn_of_visible_password(flags: Mapping[str, Any]) -> None:
     """Of one in ``--repo``: whoever may list processes reads it, and shells remember it."""
     if urlsplit(flags.get("repo") or "").password:

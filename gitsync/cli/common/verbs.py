@@ -22,7 +22,7 @@ import typer
 from gitsync.cli.common.kinds import SHOWN, Kind
 from gitsync.cli.common.lazy import AliasGroup
 from gitsync.cli.common.liveobject import connected, find, find_all
-from gitsync.cli.common.options import CONTEXT, with_settings
+from gitsync.cli.common.options import CONTEXT, with_groups, with_settings
 from gitsync.settings import Settings
 
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
@@ -61,13 +61,14 @@ class Verb:
 
     def of(self, *kinds: Kind) -> Callable[[Run], Run]:
         """``run(settings, kind, ...)`` is the command for each of ``kinds``; what its other parameters are becomes
-        options. Its help is the kind's for this verb, else its docstring. See ``with_settings`` for what it returns.
+        options, each flag of a group by itself (see ``with_groups``). Its help is the kind's for this verb, else its
+        docstring. See ``with_settings`` for what it returns.
         """
 
         def decorate(run: Run) -> Run:
             for kind in kinds:
                 text = kind.help.get(self.name) or run.__doc__ or ""
-                command = cluster_settings(bound(run, text, kind=kind))
+                command = cluster_settings(bound(with_groups(run), text, kind=kind))
                 if self._plural:
                     self.app.command(kind.plural)(command)
                 if kind.is_source or not self._plural:

@@ -98,7 +98,7 @@ def report(manifest: Manifest) -> bool:
 
 
 def _is_static(key: ObjectKey) -> bool:
-    """Whether it is of a kind that has no status."""
+    """Whether the object is of a kind that has no status."""
     kind = kind_of(key.group, key.kind)
     return kind is not None and kind.is_static
 

@@ -95,7 +95,7 @@ def _uri(path: str) -> str:
 
 
 def _said(problem: ManifestProblem) -> str:
-    """What is wrong, and what to do, in one line."""
+    """A problem's message and its hint, in one line."""
     return printable(problem.said)
 
 

@@ -34,7 +34,7 @@ def schema(kind: Kind = "", directory: Directory = None) -> None:
 
         gitsync schema HelmRelease
     """
-    from gitsync.api.jsonschema import any_kind, kind_schemas
+    from gitsync.api.checking.jsonschema import any_kind, kind_schemas
 
     if directory is not None:
         files = {item.file: item.whole() for item in kind_schemas() if kind.lower() in ("", item.kind.lower())}

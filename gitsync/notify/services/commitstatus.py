@@ -24,7 +24,7 @@ _SCP = re.compile(r"(?:[^@/:]+@)?([^/:@]+):(?!//)(.+)")
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is said of a commit."""
+    """A commit's status as servers of Git have it: state, name and text."""
 
     commit: str
     state: State

@@ -18,7 +18,7 @@ def posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
 
 
 def signed_posts(target: Target, notices: Sequence[Notice]) -> list[Post]:
-    """The same with ``X-Signature: sha256=...`` over the body. Raises: SourceError."""
+    """Events as JSON, signed: ``X-Signature: sha256=...`` over the body. Raises: SourceError."""
     key = target.needs("token in its Secret", target.token).encode()
     return [
         replace(post, headers={**post.headers, "X-Signature": f"sha256={_mac(key, post.body)}"})

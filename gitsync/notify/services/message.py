@@ -78,7 +78,7 @@ def fitted(lines: Sequence[str], limit: int) -> str:
 
 
 def _facts(notices: Sequence[Notice]) -> tuple[tuple[str, str], ...]:
-    """Those that all have alike; the revision only of a single one."""
+    """The facts that all notices of a batch have alike; the revision only of a single one."""
     found = notices[0].facts()
     for other in notices[1:]:
         theirs = other.facts()

@@ -13,7 +13,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.clientside import ClientSide
-from gitsync.apply.delete import Deletion, WantedBy, delete_objects, find_all, nobody
+from gitsync.apply.delete import Deletion, DeletionRules, WantedBy, delete_objects, nobody
+from gitsync.apply.deleted import find_all
 from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.ownership import belongs_to, kept, owned
 from gitsync.apply.recreate import Force, Put, Recreating
@@ -126,8 +127,9 @@ class RevisionApplier:
         """
         keys = [ObjectKey.of(manifest) for manifest in reversed(manifests)]
         keeps = partial(why_kept, ref=self._ref, good=self._manner.good, stay=stay)
-        wanted_by, stays = self._manner.wanted_by, set(stay).__contains__
-        deletion = await delete_objects(self._cluster, keys, self._is_ours, wanted_by, why_kept=keeps, stays=stays)
+        stays = set(stay).__contains__
+        rules = DeletionRules(self._is_ours, self._manner.wanted_by, keeps, stays=stays)
+        deletion = await delete_objects(self._cluster, keys, rules)
         self.tell(deletion)
         return deletion
 

@@ -16,7 +16,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.crds import apply_crds, create_crds
-from gitsync.apply.delete import Deletion, find_all, give_up
+from gitsync.apply.delete import Deletion, give_up
+from gitsync.apply.deleted import find_all
 from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.namespaces import fill_namespaces, served, served_keys
 from gitsync.apply.ownership import HELM_OBJECTS, belongs_to, is_marked

@@ -17,7 +17,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.clientside import ClientSide
-from gitsync.apply.delete import WantedBy, delete_objects, nobody, wait_deleted
+from gitsync.apply.delete import DeletionRules, WantedBy, delete_objects, nobody
+from gitsync.apply.deleted import wait_deleted
 from gitsync.apply.namespaces import fill_namespaces
 from gitsync.apply.ownership import belongs_to, is_marked
 from gitsync.apply.wait import WaitFor, wait_ready
@@ -154,7 +155,7 @@ class Hooks:
         def is_ours(live: Manifest) -> bool:  # Helm marks the objects of releases, and no hooks
             return not is_marked(live) or belongs_to(live, run.ref.name, run.ref.namespace)
 
-        deletion = await delete_objects(self._cluster, [key], is_ours, run.wanted_by)
+        deletion = await delete_objects(self._cluster, [key], DeletionRules(is_ours, run.wanted_by))
         deletion.log(log.bind(**release_fields(run.release, run.ref)))
         await wait_deleted(self._cluster, deletion.deleted, GONE_TIMEOUT)
 

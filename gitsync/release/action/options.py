@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gitsync.api.actions import Install, Rollback, ServerSideApply, Upgrade
 from gitsync.api.helmrelease import HelmRelease
+from gitsync.api.parts.actions import Install, Rollback, ServerSideApply, Upgrade
 from gitsync.apply.delete import Propagation, WantedBy, nobody
 from gitsync.cel.expressions import Expressions
 from gitsync.release.action.uninstall import UninstallOptions

@@ -48,7 +48,7 @@ class Predecessors:
         return key in self.first and self.first[key] <= self.good
 
     def attempted(self, key: ObjectKey) -> bool:
-        """Whether it may have been applied since the last revision that succeeded."""
+        """Whether the object may have been applied since the last revision that succeeded."""
         return not self.succeeded_with(key) and (self.resumed or key in self.first)
 
     def noted(self, manifest: Manifest, live: Manifest) -> Manifest:

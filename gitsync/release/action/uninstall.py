@@ -14,7 +14,8 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_FIELD_MANAGER
 from gitsync.apply.applier import Applier
 from gitsync.apply.claimant import Claimant
-from gitsync.apply.delete import Deletion, Propagation, WantedBy, WhyKept, delete_objects, nobody, wait_deleted
+from gitsync.apply.delete import Deletion, DeletionRules, Propagation, WantedBy, WhyKept, delete_objects, nobody
+from gitsync.apply.deleted import wait_deleted
 from gitsync.apply.namespaces import served, served_keys
 from gitsync.apply.ownership import belongs_to, is_left_to, kept
 from gitsync.charts import uninstall_order
@@ -109,15 +110,14 @@ class Uninstaller:
         left = await self._delete_leftovers(ref, records, options)
         objects = await self._objects(ref, records)
         keys = [ObjectKey.of(item) for item in objects if not kept(item)]
-        result = await delete_objects(
-            self._cluster,
-            [key for key in keys if key not in left.handed_over],
+        rules = DeletionRules(
             partial(self._is_ours, ref, options),
             options.wanted_by,
-            options.propagation,
             self._why_kept(ref, options),
+            options.propagation,
             leave_time=LEAVE_TIME if options.for_good else 0.0,
         )
+        result = await delete_objects(self._cluster, [key for key in keys if key not in left.handed_over], rules)
         result.log(log.bind(**release_fields(options.release, ref)))
         if options.for_good:
             await options.leftovers.leave(self._cluster, result)

@@ -30,7 +30,7 @@ class Hold(NamedTuple):
 
     @property
     def told(self) -> str:
-        """Who has the object, in words."""
+        """Who has the object, as a message for people."""
         doubt = self.claimant.doubt
         if self.owner is None:
             who = f"{self.key} is already managed by sync {self.claimant.name!r}"

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from gitsync.api.helmrelease import HelmRelease
-from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kinds import is_release
-from gitsync.api.names import flux_sync_of, sync_of
-from gitsync.apply.ownership import prune_disabled, release_of
 from gitsync.apply.wait import version
-from gitsync.errors import (
-    BlockedError,
-    DependencyMissing,
-    DependencyNotReady,
-    FieldErrors,
-    KindUnknown,
-)
-from gitsync.graph import Edge, Graph, Held
+from gitsync.errors import BlockedError, FieldErrors, KindUnknown
+from gitsync.graph import Edge, Graph, HeldByCycle
 from gitsync.manifests import DesiredObject
+from gitsync.release.dependencies.ancestry import Ancestry
+from gitsync.release.dependencies.answers import Answer, Answers, Need
+from gitsync.release.dependencies.blocked import Blocked, blocked
+from gitsync.release.dependencies.expected import ExpectedChanges
 from gitsync.release.dependencies.holds import Hold
-from gitsync.release.dependencies.order import Order, cycle_error, held_error, shown
+from gitsync.release.dependencies.order import Order, cycle_error
 from gitsync.release.dependencies.others import NoOthers, Others
 from gitsync.release.dependencies.places import EdgePlaces, KnownEdges, edges_of
 from gitsync.release.dependencies.release_owners import ReleaseOwners
-from gitsync.release.dependencies.states import commit_of, is_current
+from gitsync.release.dependencies.states import is_current
 
 Listener = Callable[[ObjectKey, Manifest | None, Manifest | None], None]
-#: What a release depends on, with its readyExpr about it ("" without).
-Need = tuple[ObjectKey, str]
-#: HelmReleases may be out of charts of HelmReleases that are out of charts, and so on: as far as anybody is asked.
-MAX_NESTING = 5
 
 
 class ReleaseIndex:
@@ -43,22 +33,19 @@ class ReleaseIndex:
     """
 
     def __init__(self, namespace: str = "") -> None:
-        self._namespace = namespace
+        #: The only namespace that is watched, "" for all.
+        self.namespace = namespace
         #: Which of them are about the same Helm release.
         self.owners = ReleaseOwners()
         self._manifests: dict[ObjectKey, Manifest] = {}
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
         self._needs: dict[ObjectKey, tuple[Need, ...]] = {}
-        # By ``namespace/name`` of a Helm release, as its objects are marked, those that ask for it.
-        self._by_helm_name: defaultdict[str, set[ObjectKey]] = defaultdict(set)
+        #: Where they come from.
+        self.ancestry = Ancestry(self._manifests)
         # By key, the uid that is gone: an answer to our own write may come in after the watch has said so.
         self._gone: dict[ObjectKey, str] = {}
-        # By sync that is under way, the HelmReleases that it has yet to apply.
-        self._expected: list[set[ObjectKey]] = []
-        self._nothing_expected = asyncio.Event()
-        self._nothing_expected.set()
-        #: Kustomizations that were applied, and are yet to be heard of, with the generations that they have by now.
-        self._brought: dict[ObjectKey, int] = {}
+        #: What commits are about to apply.
+        self._expected = ExpectedChanges(self._manifests.get)
         self._order: Order | None = None
         self._edges: KnownEdges[HelmRelease, Edge[ObjectKey]] = KnownEdges(edges_of)
         #: Where Git has what one waits for.
@@ -72,10 +59,8 @@ class ReleaseIndex:
         self._listeners: list[Listener] = []
         #: Called when a sync has applied a commit, and what that changed is ready or has failed.
         self.on_commit_applied: list[Callable[[], None]] = []
-        # By release, the commit that is about to delete it, or has.
-        self._removers: dict[ObjectKey, CommitInfo] = {}
-        # By release, then dependency and expression, the answer.
-        self._answers: dict[ObjectKey, dict[tuple[ObjectKey, str], _Answer]] = {}
+        #: What their readyExprs say.
+        self._answers = Answers()
         #: Whether a sync is about to remove a release.
         self.is_leaving: Callable[[ObjectKey], bool] = lambda key: False
         #: By release, the kind of an object of it that the API server did not serve when it was last looked at.
@@ -92,11 +77,10 @@ class ReleaseIndex:
 
         ``why_not`` says why it holds ``key`` back, "" when it does not.
         """
-        about, answer = (ObjectKey.of(dependency), expression), _Answer(why_not, version(dependency))
-        before, manifest = self._answers.get(key, {}), self._manifests.get(key)
-        if manifest is not None and before.get(about) != answer:
-            asked = self._dependencies(key)
-            self._answers[key] = {item: found for item, found in before.items() if item in asked} | {about: answer}
+        need, manifest = (ObjectKey.of(dependency), expression), self._manifests.get(key)
+        if manifest is None:
+            return
+        if self._answers.note(key, need, Answer(why_not, version(dependency)), self.needs(key)):
             self._tell(key, manifest, manifest)
 
     def set_unserved(self, key: ObjectKey, error: KindUnknown | None) -> None:
@@ -175,70 +159,12 @@ class ReleaseIndex:
         """Whether ``key`` is held back by its readyExprs about ``dependency``, and that as it is now."""
         manifest = self.dependency(dependency)
         present = version(manifest) if manifest is not None else 0
-        answers = [self._answer(key, *item) for item in self._dependencies(key) if item[0] == dependency]
+        answers = [self.answer(key, need) for need in self.needs(key) if need[0] == dependency]
         return any(found.why_not and found.version >= present > 0 for found in answers)
 
-    def _answer(self, key: ObjectKey, dependency: ObjectKey, expression: str) -> _Answer:
-        return self._answers.get(key, {}).get((dependency, expression)) or _UNANSWERED
-
-    def set_remover(self, key: ObjectKey, commit: CommitInfo | None) -> None:
-        """``commit`` is about to delete a HelmRelease, or a Kustomization; None: it could not, or does not."""
-        if commit is None:
-            self._removers.pop(key, None)
-        else:
-            self._removers[key] = commit
-
-    def remover_of(self, key: ObjectKey) -> CommitInfo | None:
-        """The commit that deletes an object."""
-        return self._removers.get(key)
-
-    def commit_of(self, key: ObjectKey) -> CommitInfo | None:
-        """The commit behind a release's present state: of one that is being deleted the one that does so, else the one
-        that last changed it, by the stamp on it or on the one whose chart it is out of."""
-        manifest = self._manifests.get(key)
-        if manifest is None:
-            return None
-        if "deletionTimestamp" in manifest["metadata"] and (remover := self._removers.get(key)) is not None:
-            return remover
-        return self.commit_behind(manifest)
-
-    def commit_behind(self, manifest: Manifest) -> CommitInfo | None:
-        """The commit that last changed any object: by the stamp on it, or on the release in whose chart it is."""
-        above = self.parent_of(manifest)
-        lineage = self.lineage(above) if above is not None else []
-        stamps = map(commit_of, (manifest, *(self._manifests[key] for key in lineage)))
-        return next((commit for commit in stamps if commit is not None), None)
-
-    def lineage(self, key: ObjectKey) -> list[ObjectKey]:
-        """A HelmRelease, the one whose chart it is out of, the one whose chart that is out of, and so on."""
-        found = [key]
-        while len(found) < MAX_NESTING and (above := self.parent(found[-1])) is not None and above not in found:
-            found.append(above)
-        return found
-
-    def of_sync(self, name: str) -> list[ObjectKey]:
-        """The HelmReleases that a Kustomization, ``namespace/name``, has applied."""
-        labels = ((key, manifest["metadata"].get("labels") or {}) for key, manifest in self._manifests.items())
-        return [key for key, found in labels if name in (sync_of(found), flux_sync_of(found))]
-
-    def sync_above(self, key: ObjectKey) -> str:
-        """The sync, ``namespace/name``, that a HelmRelease goes with, or the one does in whose chart it is; "" when it
-        would stay."""
-        manifest = self._manifests.get(self.lineage(key)[-1])
-        if manifest is None or prune_disabled(manifest):
-            return ""
-        labels = manifest["metadata"].get("labels") or {}
-        return sync_of(labels) or flux_sync_of(labels)
-
-    def parent(self, key: ObjectKey) -> ObjectKey | None:
-        """The HelmRelease whose chart this one is out of; None when it is out of none, or that is not here."""
-        manifest = self._manifests.get(key)
-        return self.parent_of(manifest) if manifest is not None else None
-
-    def parent_of(self, manifest: Manifest) -> ObjectKey | None:
-        """The same of any object."""
-        of = release_of(manifest)
-        return min(self._by_helm_name[of], default=None) if of in self._by_helm_name else None
+    def answer(self, key: ObjectKey, need: Need) -> Answer:
+        """What a readyExpr of a release says of a dependency."""
+        return self._answers.of(key, need)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have ``listener(key, before, after)`` called for every change, None standing for "not there". Ends with the
@@ -284,7 +210,7 @@ class ReleaseIndex:
         if before is None or needs != self._needs[key]:
             self._order = None
         self._needs[key] = needs
-        self._update_expected()
+        self._expected.look()
         self._tell(key, before, manifest)
 
     def forget(self, key: ObjectKey, uid: str = "") -> None:
@@ -296,8 +222,8 @@ class ReleaseIndex:
         self._needs.pop(key, None)
         self.places.forget(key)
         self.owners.update(key, None)
-        self._removers.pop(key, None)
-        self._answers.pop(key, None)
+        self.ancestry.set_remover(key, None)
+        self._answers.forget(key)
         self.holds.pop(key, None)
         self.unserved.pop(key, None)
         self._at_work.discard(key)
@@ -305,20 +231,17 @@ class ReleaseIndex:
         self._order = None
         if before is not None:
             self._gone[key] = before["metadata"].get("uid", "")
-            self._update_expected()
+            self._expected.look()
             self._tell(key, before, None)
 
     def _set_release(self, key: ObjectKey, release: HelmRelease | FieldErrors | None) -> None:
         before = self._releases.pop(key, None)
         if isinstance(before, HelmRelease):
-            others = self._by_helm_name[_helm_name(before)]
-            others.discard(key)
-            if not others:
-                del self._by_helm_name[_helm_name(before)]
+            self.ancestry.remove(before)
         if release is not None:
             self._releases[key] = release
         if isinstance(release, HelmRelease):
-            self._by_helm_name[_helm_name(release)].add(key)
+            self.ancestry.add(release)
 
     def _tell(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
         for listener in list(self._listeners):
@@ -329,13 +252,10 @@ class ReleaseIndex:
         """A sync is about to apply these: while they are on their way, who depends on one that is not there yet waits
         for it, and is not told that it does not exist. Yields what is to be called for each that has been dealt with.
         """
-        expected = set(keys)
-        self._expected.append(expected)
-        self._update_expected()
+        expected = self._expected.begin(keys)
 
         def arrived(key: ObjectKey) -> None:
-            expected.discard(key)
-            self._update_expected()
+            self._expected.arrived(expected, key)
             if not is_release(key):
                 self._tell_of_other(key)
                 return
@@ -345,48 +265,36 @@ class ReleaseIndex:
         try:
             yield arrived
         finally:
-            self._expected = [other for other in self._expected if other is not expected]
+            self._expected.end(expected)
             for key in filter(is_release, expected - self._manifests.keys()):
                 self._tell(key, None, None)
-            self._update_expected()
         for listener in self.on_commit_applied:
             listener()
 
-    def _update_expected(self) -> None:
-        manifests = (self._manifests.get(key) for expected in self._expected for key in filter(is_release, expected))
-        # One that is being deleted is applied when it is gone: who may be what keeps it must not wait for that.
-        if all(manifest is not None and "deletionTimestamp" in manifest["metadata"] for manifest in manifests):
-            self._nothing_expected.set()
-        else:
-            self._nothing_expected.clear()
-
     async def commits_applied(self) -> None:
         """Return when no sync is about to apply a HelmRelease: what is known here is what the commits say."""
-        await self._nothing_expected.wait()
+        await self._expected.until_none()
 
     def expects(self, key: ObjectKey) -> bool:
         """Whether a commit is about to apply this release or Kustomization, or just has."""
-        return key in self._brought or any(key in expected for expected in self._expected)
+        return key in self._expected
 
     def brought(self, applied: Manifest) -> None:
         """A Kustomization was applied; that it is there, or is another one, may be heard of later."""
-        key, generation = ObjectKey.of(applied), _generation(applied)
-        for expected in self._expected:
-            expected.discard(key)
-        if _generation(self.others.manifest(key)) < generation:
-            self._brought[key] = generation
+        key = ObjectKey.of(applied)
+        self._expected.brought(key, _generation(applied), _generation(self.others.manifest(key)))
 
     def may_let_go(self, key: ObjectKey) -> bool:
         """Whether a release is about to be removed or changed, or the one whose chart it is out of is, or has yet to
         become what it is to be."""
-        lineage = self.lineage(key)
+        lineage = self.ancestry.lineage(key)
         if key in self.owners.uninstalled or any(map(self.is_leaving, lineage)) or self.is_coming(key):
             return True
         return not all(is_current(self._manifests[above]) for above in lineage[1:])
 
     def is_coming(self, key: ObjectKey) -> bool:
         """Whether a commit is about to apply this release, or one whose chart it is out of."""
-        return any(self._expected) and any(map(self.expects, self.lineage(key)))
+        return self._expected.is_any and any(map(self.expects, self.ancestry.lineage(key)))
 
     def manifest(self, key: ObjectKey) -> Manifest | None:
         """The object as JSON, None when there is none."""
@@ -412,7 +320,7 @@ class ReleaseIndex:
         return self._whole_order().graph
 
     @property
-    def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
+    def held(self) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
         """Those in or behind a cycle."""
         return self._whole_order().held
 
@@ -445,8 +353,7 @@ class ReleaseIndex:
     def other_changed(self, key: ObjectKey) -> None:
         """What is known of a Kustomization is another by now, or it is gone: those that wait for it look again."""
         manifest = self.others.manifest(key)
-        if manifest is None or _generation(manifest) >= self._brought.get(key, 0):
-            self._brought.pop(key, None)
+        self._expected.heard(key, None if manifest is None else _generation(manifest))
         self._tell_of_other(key)
 
     def _tell_of_other(self, key: ObjectKey) -> None:
@@ -462,29 +369,8 @@ class ReleaseIndex:
         return self._manifests.get(key) if is_release(key) else self.others.manifest(key)
 
     def blocked(self, key: ObjectKey) -> Blocked | None:
-        """What holds ``key`` back: a cycle, or dependencies that are missing or not ready; None when nothing does.
-
-        A dependency that is ready counts only when its own dependencies are: if a commit changes a and c, and c depends
-        on b, which depends on a, then c waits for a although b is ready all the time. A dependency with a readyExpr is
-        ready when that says so, at whatever commit, and nothing beyond it counts.
-        """
-        if (held := self.held.get(key)) is not None:
-            return Blocked(held_error(held), frozenset(held.cycle.members))
-        missing, unready = self._unready(key)
-        if not missing and not unready:
-            return None
-        texts = [f"dependency '{shown(item)}' {self._why_missing(item)}" for item in missing]
-        texts += [f"dependency '{shown(item)}' is not ready{more}" for item, more in unready.items()]
-        on, message = frozenset({*missing, *unready}), "; ".join(texts)
-        if not missing:
-            return Blocked(DependencyNotReady(message), on)
-        hint = f"add that {missing[0].kind} to the repository, or correct dependsOn"
-        return Blocked(DependencyMissing(message, hint=hint), on)
-
-    def _why_missing(self, key: ObjectKey) -> str:
-        if self._namespace in ("", key.namespace):
-            return "does not exist"
-        return f"cannot be seen: only {key.kind}s of namespace '{self._namespace}' are (watch_namespace)"
+        """What holds ``key`` back; None when nothing does. See ``blocked.blocked``."""
+        return blocked(self, key)
 
     def dependents_being_deleted(self, key: ObjectKey) -> frozenset[ObjectKey]:
         """Those that depend on a release or Kustomization and are being deleted as well: they go first. Those in a
@@ -494,65 +380,13 @@ class ReleaseIndex:
         dependents = {item: self.dependency(item) for item in self.graph.dependents(key)}
         return frozenset(item for item, found in dependents.items() if found and _is_deleted(found))
 
-    def _unready(self, key: ObjectKey) -> tuple[list[ObjectKey], dict[ObjectKey, str]]:
-        """Missing dependencies, and unready ones with what there is to add: the ready one that leads there, or what the
-        expression says."""
-        missing: list[ObjectKey] = []
-        unready: dict[ObjectKey, str] = {}
-        seen: set[tuple[ObjectKey, str]] = set()
-        open_ends = deque((item, expression, "") for item, expression in self._dependencies(key))
-        while open_ends:
-            item, expression, via = open_ends.popleft()
-            if (item, expression) in seen:
-                continue  # layers of releases lead to each other by very many ways
-            seen.add((item, expression))
-            manifest = self.dependency(item)
-            if manifest is None:
-                if self.expects(item):
-                    unready[item] = via
-                elif not via and item not in missing:
-                    missing.append(item)
-            elif expression:
-                if why_not := self._answer(key, item, expression).why_not:
-                    unready[item] = f": {why_not}"
-            elif not is_release(item):
-                if (why_not_ready := self.others.why_not_ready(item)) is not None:
-                    unready.setdefault(item, via + why_not_ready)
-            elif not is_current(manifest):
-                unready.setdefault(item, via)
-            else:
-                via = via or f" (through '{shown(item)}')"
-                open_ends += [(found, "", via) for found, other in self._dependencies(item) if not other]
-        return missing, unready
-
-    def _dependencies(self, key: ObjectKey) -> tuple[Need, ...]:
+    def needs(self, key: ObjectKey) -> tuple[Need, ...]:
+        """What a release depends on."""
         return self._needs.get(key, ())
-
-
-class _Answer(NamedTuple):
-    """Why a readyExpr holds its release back ("": it does not), and of which version of the dependency that is said."""
-
-    why_not: str
-    version: int = 0
-
-
-_UNANSWERED = _Answer("its readyExpr was not evaluated yet")
-
-
-class Blocked:
-    """Why a release has to wait: the ``error`` says it, ``on`` are the releases whose change may end it."""
-
-    def __init__(self, error: BlockedError, on: frozenset[ObjectKey]) -> None:
-        self.error = error
-        self.on = on
 
 
 def _is_deleted(manifest: Manifest) -> bool:
     return "deletionTimestamp" in manifest["metadata"]
-
-
-def _helm_name(release: HelmRelease) -> str:
-    return f"{release.release_namespace}/{release.release_name}"
 
 
 def _parse(manifest: Manifest) -> HelmRelease | FieldErrors:

@@ -9,7 +9,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kinds import is_release
 from gitsync.errors import BlockedError, DependencyCycle, DependencyNotReady
-from gitsync.graph import Cycle, Edge, Graph, Held
+from gitsync.graph import Cycle, Edge, Graph, HeldByCycle
 from gitsync.release.dependencies.others import Followed, Others
 from gitsync.release.dependencies.places import Places, edges_of, nowhere
 
@@ -21,7 +21,7 @@ class Order:
     goes on: nothing but another commit ends the cycle, and it is by him that this comes."""
 
     graph: Graph[ObjectKey]
-    held: Mapping[ObjectKey, Held[ObjectKey]]
+    held: Mapping[ObjectKey, HeldByCycle[ObjectKey]]
 
     @classmethod
     def of(cls, releases: Mapping[ObjectKey, HelmRelease | None], others: Others, places: Places = nowhere) -> Order:
@@ -51,7 +51,9 @@ class Order:
         return cls(graph, _placed(held, places))
 
 
-def _led(key: ObjectKey, whole: Mapping[ObjectKey, Held[ObjectKey]], graph: Graph[ObjectKey]) -> Held[ObjectKey] | None:
+def _led(
+    key: ObjectKey, whole: Mapping[ObjectKey, HeldByCycle[ObjectKey]], graph: Graph[ObjectKey]
+) -> HeldByCycle[ObjectKey] | None:
     """How a dependsOn of one leads into a cycle of all waits; None when none does, and it is merely what it has applied
     that is held."""
     found, wanted = whole[key], [item for item in graph.dependencies(key) if item in whole]
@@ -61,11 +63,13 @@ def _led(key: ObjectKey, whole: Mapping[ObjectKey, Held[ObjectKey]], graph: Grap
         is_led = found.via in wanted
     if is_led:
         return found
-    return Held(whole[wanted[0]].cycle, via=wanted[0]) if wanted else None
+    return HeldByCycle(whole[wanted[0]].cycle, via=wanted[0]) if wanted else None
 
 
-def _placed(held: Mapping[ObjectKey, Held[ObjectKey]], places: Places) -> Mapping[ObjectKey, Held[ObjectKey]]:
-    """The same, with where Git has each edge of the cycles now."""
+def _placed(
+    held: Mapping[ObjectKey, HeldByCycle[ObjectKey]], places: Places
+) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
+    """Those that are held, with the place that Git has now for each edge of their cycles."""
     cycles: dict[int, Cycle[ObjectKey]] = {}
     for found in held.values():
         if id(found.cycle) not in cycles:
@@ -74,15 +78,15 @@ def _placed(held: Mapping[ObjectKey, Held[ObjectKey]], places: Places) -> Mappin
                 for edge in found.cycle.edges
             )
             cycles[id(found.cycle)] = replace(found.cycle, edges=tuple(edges))
-    return {key: Held(cycles[id(found.cycle)], found.via) for key, found in held.items()}
+    return {key: HeldByCycle(cycles[id(found.cycle)], found.via) for key, found in held.items()}
 
 
 def otherwise_held(
-    before: Mapping[ObjectKey, Held[ObjectKey]], now: Mapping[ObjectKey, Held[ObjectKey]]
+    before: Mapping[ObjectKey, HeldByCycle[ObjectKey]], now: Mapping[ObjectKey, HeldByCycle[ObjectKey]]
 ) -> list[ObjectKey]:
     """Those that are held since, or no more, or by something else: also by the same, written in other lines."""
 
-    def said(held: Held[ObjectKey] | None) -> object:
+    def said(held: HeldByCycle[ObjectKey] | None) -> object:
         return (held.via, held.cycle.edges) if held is not None else None
 
     return [key for key in {**before, **now} if said(before.get(key)) != said(now.get(key))]
@@ -96,7 +100,7 @@ def cycle_error(cycle: Cycle[ObjectKey]) -> DependencyCycle:
     return DependencyCycle(f"dependency cycle: {cycle} ({cycle.explain()})", hint=hint)
 
 
-def held_error(held: Held[ObjectKey]) -> BlockedError:
+def held_error(held: HeldByCycle[ObjectKey]) -> BlockedError:
     """What to say of a release that is held."""
     if held.via is None:
         return cycle_error(held.cycle)

@@ -58,3 +58,19 @@ class NoOthers:
 
     def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
         return {}
+
+
+class TakenAsReady:
+    """What goes for Kustomizations that are only looked at: all is taken to go well; see Others."""
+
+    def why_not_ready(self, key: ObjectKey) -> str | None:
+        """Each is taken as ready."""
+        return None
+
+    def is_hopeless(self, key: ObjectKey) -> bool:
+        """None is taken to have failed."""
+        return False
+
+    def untried(self, key: ObjectKey) -> str:
+        """A look is no time to wait for something."""
+        return ""

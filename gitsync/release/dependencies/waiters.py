@@ -11,7 +11,7 @@ REPEAT = 0.5
 
 
 class Waiters:
-    """Who waits for whom."""
+    """Which releases wait for which others. State only."""
 
     def __init__(self) -> None:
         self._on: dict[ObjectKey, frozenset[ObjectKey]] = {}
@@ -21,11 +21,11 @@ class Waiters:
         self._said_at: dict[ObjectKey, float] = {}
 
     def waiting_for(self, key: ObjectKey) -> list[ObjectKey]:
-        """Those that a release holds back."""
+        """The releases that wait for this one."""
         return [waiting for waiting, on in self._on.items() if key in on]
 
     def watching(self, key: ObjectKey) -> list[ObjectKey]:
-        """Those that any change of a release may concern."""
+        """The releases that any change of this one may concern."""
         return [waiting for waiting, on in self._watched.items() if key in on]
 
     def add(self, key: ObjectKey, on: frozenset[ObjectKey]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitsync.api.identity import Manifest
-from gitsync.api.rendering import CommonMetadata
+from gitsync.api.parts.rendering import CommonMetadata
 
 
 def with_common_metadata(item: Manifest, wanted: CommonMetadata) -> Manifest:

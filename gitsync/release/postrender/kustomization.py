@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from gitsync.api.fields import ApiModel
-from gitsync.api.rendering import Kustomize
+from gitsync.api.parts.rendering import Kustomize
 from gitsync.diff import yaml_lines
 
 MANIFEST: Final = "manifest.yaml"

@@ -25,7 +25,7 @@ from gitsync.text import MASK, leaves
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmReleaseSpec
     from gitsync.api.identity import Manifest
-    from gitsync.api.rendering import CommonMetadata, PostRenderStrategy
+    from gitsync.api.parts.rendering import CommonMetadata, PostRenderStrategy
 
 #: What kustomize makes of files.
 Kustomize = Callable[[Mapping[str, str]], Awaitable[str]]
@@ -40,7 +40,7 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class PostRendering:
-    """What is to be done, in this order."""
+    """What is to be done to rendered objects, in the order of the fields."""
 
     renderers: tuple[tuple[Step, ...], ...]
     common_metadata: CommonMetadata | None

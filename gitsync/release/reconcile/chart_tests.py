@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gitsync.api.actions import HelmTestFilter
 from gitsync.api.names import HELM_FIELD_MANAGER
+from gitsync.api.parts.actions import HelmTestFilter
 from gitsync.apply.applier import Applier
 from gitsync.errors import ReleaseError
 from gitsync.release.action.hooks import HookData, HookFailed, HookRun, Hooks

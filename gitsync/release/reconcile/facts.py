@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gitsync.api.actions import Install, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.names import ROLLBACK_FAILED, sync_of
+from gitsync.api.parts.actions import Install, Upgrade
 from gitsync.errors import GitsyncError
 from gitsync.release.revision import CountedAction, ReleaseRef
 from gitsync.release.status.observed import Attempt, ObservedStatus

@@ -194,7 +194,7 @@ async def _hindrance(
         managed = f"release {ref_of(release)} is already managed by HelmRelease {other.namespaced_name}"
         if other in index.owners.uninstalled:
             return ReleaseNameLeft(f"{managed}, which is being removed and uninstalls it")
-        if any(map(index.is_leaving, index.lineage(other))):
+        if any(map(index.is_leaving, index.ancestry.lineage(other))):
             return ReleaseNameLeft(f"{managed}, which is about to be removed and leaves it to this one")
         if index.may_let_go(other):
             return ReleaseNameLeft(f"{managed}, which the commit has yet to change")

@@ -122,7 +122,7 @@ class Reconciler:
         if manifest is None:
             await self._forget(key)
             return None
-        subject = Subject.of(manifest, self.index.commit_of(key))
+        subject = Subject.of(manifest, self.index.ancestry.commit_of(key))
         try:
             release = self.index.get(key)
         except FieldErrors as error:

@@ -117,4 +117,4 @@ class Waiting:
         """Look again when the HelmRelease changes that has the Helm release."""
         self._for_owner.add(key)
         self.waiters.add(key, frozenset({other}))
-        self.waiters.watch(key, frozenset(self._index.lineage(other)))
+        self.waiters.watch(key, frozenset(self._index.ancestry.lineage(other)))

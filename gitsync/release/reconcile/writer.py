@@ -97,6 +97,6 @@ class StatusWriter:
 
 
 def _redacted(status: HelmReleaseStatus) -> HelmReleaseStatus:
-    """The same, without secrets in the words of its conditions."""
+    """The status, with secrets masked in the messages of its conditions."""
     said = tuple(item.model_copy(update={"message": redact(item.message)}) for item in status.conditions)
     return status.model_copy(update={"conditions": said})

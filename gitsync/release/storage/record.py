@@ -109,11 +109,11 @@ class Record:
 
     @property
     def client_side(self) -> bool:
-        """Whether its objects were applied by patches of the client."""
+        """Whether the revision's objects were applied by client-side patches."""
         return self.apply_method != SERVER_SIDE
 
     def now(self, status: Status, description: str, **changes: Any) -> Record:
-        """The same revision in another status."""
+        """The revision in another status."""
         return replace(self, status=status, description=description, **changes)
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.rendering import ValuesReference
+from gitsync.api.parts.rendering import ValuesReference
 from gitsync.charts import Part, composed, not_shown, secrets_of
 from gitsync.errors import ValuesError, ValuesMissing
 

@@ -16,7 +16,7 @@ from gitsync.release.values.compose import Texts, parts_of, shown_by, texts_of
 from gitsync.release.values.kubeconfig import remote_data, remote_of
 from gitsync.runtime.cache import Cache
 from gitsync.runtime.fairslots import FairSlots
-from gitsync.runtime.memory import Held, Memory
+from gitsync.runtime.memory import Memory, TakenMemory
 from gitsync.sources.watch.referred import Referred, ReferredData
 from gitsync.weight import json_weight, object_weight
 
@@ -44,7 +44,7 @@ SMALL: Final = 16 << 10
 class Values(dict[str, Any]):
     """Values that take memory as long as there are any of them."""
 
-    held: Held | None = None
+    held: TakenMemory | None = None
 
 
 class References:
@@ -105,7 +105,7 @@ class References:
         self._made.put(str(release.key), made, weight)
         return made
 
-    async def _room(self, owner: str, weight: int) -> Held | None:
+    async def _room(self, owner: str, weight: int) -> TakenMemory | None:
         return await self._memory.hold_in_time(owner, weight) if weight > UNCOUNTED else None
 
     async def remote(self, release: HelmRelease) -> Remote | None:

@@ -14,8 +14,9 @@ from gitsync.apply.ownership import belongs_to
 from gitsync.apply.ownership import release_of as release_named
 from gitsync.errors import GitsyncError
 from gitsync.release.action.inventory import CRD
+from gitsync.release.dependencies.ancestry import MAX_NESTING
 from gitsync.release.dependencies.holds import TO_BE_CHANGED, Hold
-from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
+from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import state_of
 from gitsync.release.status.observed import ObservedStatus
 from gitsync.release.wanted.claims import ObjectClaims
@@ -79,7 +80,7 @@ class Holders:
         """Whether a sync is about to be removed, or a release that is to go with one, or with a chart of it."""
         if claimant.kind == "sync" or not leaving:
             return claimant in leaving
-        return Claimant("sync", self.index.sync_above(release_of(claimant))) in leaving
+        return Claimant("sync", self.index.ancestry.sync_above(release_of(claimant))) in leaving
 
     async def _hold(self, hold: Hold, *, for_good: bool) -> Hold | None:
         """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""
@@ -123,7 +124,7 @@ class Holders:
     async def _to_be(self, key: ObjectKey, depth: int = 0) -> HelmRelease | None:
         """A HelmRelease as it is wanted: as it is, but for one out of a chart that is to be another one, or is to go.
         None when it will not be there. Raises: what keeps a chart from being rendered."""
-        now, above = self.index.get(key), self.index.parent(key)
+        now, above = self.index.get(key), self.index.ancestry.parent(key)
         if depth == MAX_NESTING or (above is None and not release_named(self.index.manifest(key) or {})):
             return now
         if above is not None and (found := await self._as_in(above, key, now, depth)) is not None:

@@ -27,7 +27,7 @@ class ReleaseClaims:
         """Of these objects, those that somebody else wants, and who."""
         await self._wanted.first_commit()
         release = self._release
-        commit = self._commit or self._wanted.index.commit_of(release.key)
+        commit = self._commit or self._wanted.index.ancestry.commit_of(release.key)
         me = Claimant.of_release(release.key)
         commits = set() if commit is None else {commit.id}
         # It may be deleted by hand: then those that move what it has are news, too.

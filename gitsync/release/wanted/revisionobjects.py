@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
-from gitsync.api.actions import Install, Upgrade
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
+from gitsync.api.parts.actions import Install, Upgrade
 from gitsync.apply.claimant import Claimant
 from gitsync.apply.namespaces import served
 from gitsync.errors import FieldErrors

@@ -58,6 +58,6 @@ class TakenObjects:
         return bool(self._taken.get(me))
 
     def forget(self, release: Claimant) -> None:
-        """It applies all that it has, or is gone."""
+        """Forget what was taken of a release that applies all of its objects again, or is gone."""
         self._taken.pop(release, None)
         self._left.pop(release, None)

@@ -20,7 +20,8 @@ from gitsync.api.names import HELM_GROUP, HELM_RELEASE
 from gitsync.apply.claimant import Claimant
 from gitsync.errors import FieldErrors, GitsyncError
 from gitsync.release.action.inventory import CRD
-from gitsync.release.dependencies.index import MAX_NESTING, ReleaseIndex
+from gitsync.release.dependencies.ancestry import MAX_NESTING
+from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.wanted.claims import ObjectClaims
 from gitsync.release.wanted.comingsync import ComingSync, Commits, Inner, Syncs, cluster_of, known, no_syncs
@@ -240,11 +241,14 @@ class ToCome:
 
     def goes(self, release: ObjectKey) -> bool:
         """Whether one is being deleted, or about to be, or one is in whose chart it is: then it goes, too."""
-        return any(map(self._is_going, self.index.lineage(release)))
+        return any(map(self._is_going, self.index.ancestry.lineage(release)))
 
     def _goes_along(self, release: ObjectKey) -> bool:
         """The same; also when the Kustomization goes that has it, or a release that has that one in its chart."""
-        return self.goes(release) or Claimant("sync", self.index.sync_above(release)) in self.leaving_with_charts()
+        return (
+            self.goes(release)
+            or Claimant("sync", self.index.ancestry.sync_above(release)) in self.leaving_with_charts()
+        )
 
     def _is_going(self, release: ObjectKey) -> bool:
         manifest = self.index.manifest(release)
@@ -419,7 +423,7 @@ class ToCome:
         return [] if goes or release is None or self.index.is_done(release.key) else [release]
 
     def _commits_of(self, release: Worked) -> Commits:
-        commit = self.index.commit_of(release.key)
+        commit = self.index.ancestry.commit_of(release.key)
         return known(commit.id if commit is not None else None)
 
 

@@ -17,7 +17,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import FIELD_MANAGER
 from gitsync.apply.claimant import Claimant
-from gitsync.release.dependencies.index import MAX_NESTING
+from gitsync.release.dependencies.ancestry import MAX_NESTING
 from gitsync.release.wanted.comingsync import ComingSync, Commits, known
 from gitsync.release.wanted.reach import Worked
 

@@ -78,7 +78,7 @@ class WantedObjects:
 
     def yet_to_take_up(self, release: ObjectKey) -> str:
         """What the sync that has a release in Git has yet to take up, in words; "" when that is nothing."""
-        above = self.index.sync_above(release)
+        above = self.index.ancestry.sync_above(release)
         revision = self.index.others.untried(kustomization_of(above)) if above else ""
         commit = self.claims.commits.get(Claimant("sync", above), "")
         if not revision or (commit and revision.endswith(commit)):
@@ -207,7 +207,7 @@ class WantedObjects:
         """Whether a release is about to be removed, alone or with the sync that it is of."""
         if self.claims.is_leaving(Claimant.of_release(release)):
             return True
-        above = self.index.sync_above(release)
+        above = self.index.ancestry.sync_above(release)
         return bool(above) and Claimant("sync", above) in self.to_come.leaving_syncs()
 
     def _taken(self, hold: Hold) -> ObjectTaken:

@@ -44,7 +44,7 @@ class Handler:
         self._token = f"Bearer {token}".encode()
 
     def application(self) -> web.Application:
-        """It as an aiohttp application."""
+        """The API as an aiohttp application."""
         app = web.Application(client_max_size=_LARGEST_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
         return app

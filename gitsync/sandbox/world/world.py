@@ -80,7 +80,7 @@ class World:
             self._news.set()
 
     def look_later(self, key: Key, seconds: float) -> None:
-        """The same after some time."""
+        """Look at an object again after some seconds."""
         self.later((key, seconds), seconds, lambda: self.look_at(key))
 
     def later(self, token: object, seconds: float, action: Callable[[], None]) -> None:

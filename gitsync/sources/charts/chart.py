@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gitsync.api.chart import ChartChoice
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import ObjectKey
+from gitsync.api.parts.chart import ChartChoice
 from gitsync.api.sources import HelmChart
 from gitsync.charts import Chart
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from gitsync.api.chart import ChartChoice
+from gitsync.api.parts.chart import ChartChoice
 from gitsync.charts import Chart, Charts
 from gitsync.sources.charts.chart import ChartArtifact
 from gitsync.spool import Body

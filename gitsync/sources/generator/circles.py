@@ -34,7 +34,7 @@ def check_circle(generator: ArtifactGenerator, makers_of: MakersOf) -> None:
 
 
 def is_circular(generator: ArtifactGenerator, makers_of: MakersOf) -> bool:
-    """Whether it is such a one."""
+    """Whether a generator makes something of what it makes itself."""
     try:
         check_circle(generator, makers_of)
     except ArtifactError:

@@ -62,7 +62,7 @@ class Listing:
                 yield directory
 
     def _names(self, directory: str) -> Iterator[str]:
-        """What is in a directory."""
+        """The names of what is in a directory."""
         inside, entries, index = f"{directory}/" if directory else "", self.entries.below(directory), 0
         while index < len(entries):
             name, is_directory, _ = entries[index].path[len(inside) :].partition("/")

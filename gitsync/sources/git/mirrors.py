@@ -53,7 +53,7 @@ class _Answer:
     error: GitsyncError | None = None
 
     def will_do(self, reference: GitReference, not_before: float) -> bool:
-        """Whether it is about this reference, and not too old."""
+        """Whether an answer is about this reference, and not too old."""
         return self.started >= not_before and reference.names <= self.names
 
 
@@ -86,7 +86,7 @@ class SharedMirror:
 
     @property
     def is_used(self) -> bool:
-        """Whether somebody wants anything of it."""
+        """Whether somebody uses the mirror."""
         return bool(self._wanted or self._commits)
 
     async def close(self) -> None:

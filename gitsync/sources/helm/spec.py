@@ -40,7 +40,7 @@ class RepositorySpec:
 
     @property
     def is_registry(self) -> bool:
-        """Whether it has no index: charts are repositories of a registry, versions tags."""
+        """Whether the repository is a registry: no index; each chart is a repository there, each version a tag."""
         return self.url.lower().startswith("oci://")
 
     @property

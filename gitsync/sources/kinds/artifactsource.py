@@ -95,7 +95,7 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
 
     @abstractmethod
     async def _opened(self, source: R, plain: S) -> S:
-        """The same with what its Secrets hold. Raises: GitsyncError."""
+        """The source's spec with what its Secrets hold. Raises: GitsyncError."""
 
     @abstractmethod
     def _without_secrets(self, spec: S) -> S:

@@ -126,7 +126,7 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
         return self.found(key)[1].artifact.version
 
     def using(self, concerns: Callable[[ObjectKey, ObjectKey], bool]) -> Iterator[ObjectKey]:
-        """Those that something concerns, by their keys and their sources'."""
+        """The HelmCharts that a change concerns: one of themselves, or of their sources."""
         for key, manifest in self._watch.items() if self.unread is None else ():
             reference = (manifest.get("spec") or {}).get("sourceRef") or {}
             kind, name = str(reference.get("kind", "")), str(reference.get("name", ""))

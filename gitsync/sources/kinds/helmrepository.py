@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from gitsync.api.chart import Verification
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import AUTHENTICATION_FAILED, FAILED, INDEXATION_FAILED
+from gitsync.api.parts.chart import Verification
 from gitsync.api.sources import HelmRepository
 from gitsync.api.status import Artifact
 from gitsync.errors import ChartRepositoryUnavailable, GitsyncError, TerminalError

@@ -154,7 +154,7 @@ class SourceReconciler(ABC, Generic[R]):
         """The reason of the conditions, in Flux's words."""
 
     def _passes(self, error: GitsyncError) -> bool:
-        """Whether it is worth another try before the source is due."""
+        """Whether an error is worth another try before the source is due."""
         return not isinstance(error, TerminalError)
 
     def _gone(self, key: ObjectKey) -> None:
@@ -192,7 +192,7 @@ class SourceReconciler(ABC, Generic[R]):
         await self._say(key, manifest, said, **fields)
 
     def _announce(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
-        """It has another artifact than before."""
+        """Tell people that a source has another artifact than before."""
         log.info(self.words.found, repository=key, kind=key.kind, **outcome.line)
         if outcome.event:
             revision = outcome.artifact.revision if outcome.artifact is not None else ""

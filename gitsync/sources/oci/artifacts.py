@@ -142,7 +142,7 @@ class OciArtifacts:
         return artifact, True
 
     async def _revision(self, spec: ArtifactSpec) -> str:
-        """What is wanted now, as ``OciArtifact.revision``."""
+        """The revision that is wanted now, written as ``OciArtifact.revision``."""
         if spec.digest:
             return spec.digest
         tag = await self._highest(spec) if spec.semver else spec.plain_tag

@@ -42,7 +42,7 @@ class CosignVerification:
 
     @property
     def plain(self) -> CosignVerification:
-        """The same without what Secrets hold."""
+        """The verification without what Secrets hold: for those who look without asking for them."""
         keyless = Keyless(self.keyless.identities) if self.keyless is not None else None
         return CosignVerification(self.where, keyless=keyless)
 

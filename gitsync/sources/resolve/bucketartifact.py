@@ -35,7 +35,7 @@ class BucketLookup(Protocol):
 
 
 def plain_bucket_spec(bucket: Bucket) -> BucketSpec:
-    """What it asks for, without what its Secrets hold. Raises: SourceError."""
+    """What a Bucket asks for, without what its Secrets hold. Raises: SourceError."""
     spec, owner = bucket.spec, bucket.metadata.namespace
     place = Place(
         spec.endpoint, spec.bucket_name, spec.region, insecure=spec.insecure, timeout=spec.timeout, owner=owner
@@ -67,7 +67,7 @@ async def tree_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: 
 
 
 async def chart_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> Artifact:
-    """The same as what charts are taken from."""
+    """A Bucket's artifact as what charts are taken from."""
     return Artifact(_commit(spec, artifact), await artifacts.tree(spec, artifact))
 
 

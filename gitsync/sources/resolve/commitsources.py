@@ -47,7 +47,7 @@ class CommitSources(Generic[S]):
 
     @property
     def desired(self) -> Mapping[ObjectKey, S]:
-        """Those of the commit, as far as they are served."""
+        """The sources that the commit brings, as far as they are served."""
         return {key: source for key, source in self._desired.items() if self._served in ("", key.namespace)}
 
     def find(self, key: ObjectKey) -> S | None:

@@ -40,7 +40,7 @@ class GitLookup(Protocol):
 
 
 def plain_git_spec(repository: GitRepository) -> GitSpec:
-    """What it asks for, without what its Secrets hold. Raises: GitRefused."""
+    """What a GitRepository asks for, without what its Secrets hold. Raises: GitRefused."""
     spec = repository.spec
     include = tuple(Include(item.repository.name, item.from_path, item.to_path) for item in spec.include)
     content = Content(spec.ignore, spec.sparse_checkout, spec.recurse_submodules, include)

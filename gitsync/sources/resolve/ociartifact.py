@@ -46,7 +46,7 @@ class ArtifactLookup(Protocol):
 
 
 def plain_artifact_spec(repository: OCIRepository) -> ArtifactSpec:
-    """What it asks for, without what its Secrets hold. Raises: SourceError."""
+    """What an OCIRepository asks for, without what its Secrets hold. Raises: SourceError."""
     spec, ref = repository.spec, repository.spec.ref
     host, name = split_url(spec.url)
     owner = repository.metadata.namespace

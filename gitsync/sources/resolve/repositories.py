@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from gitsync.api.chart import Verification
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.parts.chart import Verification
 from gitsync.api.sources import HelmRepository
 from gitsync.errors import ChartError, FieldNotSupported, SourceNotReady
 from gitsync.logins import Logins

@@ -31,7 +31,7 @@ class DataWatches:
 
     @property
     def kinds(self) -> set[str]:
-        """What is watched."""
+        """The kinds that are watched."""
         return set(self._watches)
 
     async def begin(self, kinds: Iterable[str]) -> None:
@@ -66,14 +66,14 @@ def data_only(manifest: Manifest) -> Manifest:
 
 
 def whole(manifest: Manifest) -> Manifest:
-    """The same with all of its data."""
+    """An object's name and version, and all of its data."""
     metadata = manifest["metadata"]
     kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
     return {"metadata": kept, "data": manifest.get("data") or {}}
 
 
 def is_large(manifest: Manifest | None) -> bool:
-    """Whether its data is not here."""
+    """Whether an object's data is too large to be kept here."""
     return manifest is not None and "data" not in manifest
 
 

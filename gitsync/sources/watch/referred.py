@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.errors import RetryableError
-from gitsync.runtime.memory import Held, Memory
+from gitsync.runtime.memory import Memory, TakenMemory
 from gitsync.runtime.singleflight import SingleFlight
 from gitsync.sources.watch.datawatch import DataWatches, content_of, is_large, size_of, whole
 
@@ -29,7 +29,7 @@ ALWAYS: Final = 4 << 20
 class Found(dict[ObjectKey, Manifest | None]):
     """What was read. What is large among it takes memory as long as there is this."""
 
-    held: Held | None = None
+    held: TakenMemory | None = None
 
 
 #: What of them counts, for who refers to them: another one is news.
@@ -88,7 +88,7 @@ class ReferredData:
         self._followed[who] = followed
 
     async def forget(self, who: ObjectKey) -> None:
-        """It is gone, or refers to nothing any more."""
+        """Forget an object that is gone, or refers to nothing any more."""
         followed = self._followed.pop(who, None)
         if followed is not None:
             await followed.end()
@@ -146,7 +146,7 @@ class _Followed:
         self._counts, self._contents, self._seen = counts, contents, None if large else seen
         return found
 
-    async def _room(self, memory: Memory, size: int) -> Held | None:
+    async def _room(self, memory: Memory, size: int) -> TakenMemory | None:
         if size > MOST:
             raise RetryableError(
                 f"the ConfigMaps and Secrets that it refers to have more than {MOST >> 20} MiB of data",

@@ -1,15 +1,11 @@
 """Kustomizations: objects that say which directory of a source is built and applied, each a sync of its own.
 
-- ``controller`` watches them, wakes them, and has each reconciled by ``reconciler``: dependencies, source, build,
-  sync, ``health``, status; ``finalize`` keeps one that is deleted until what it has applied is removed.
-- ``dependencies`` says what one waits for, ``order`` what the graph of releases has to know of that, ``judging`` what
-  expressions say.
-- ``building`` says what one asks of the build, with its ``inputs``: ``variables`` to substitute and ``keys`` to decrypt
-  with (``rootkeys`` for the sync of the settings), which it refers to in the cluster; ``unsupported`` says which fields
-  keep it from being applied.
+- ``controller`` watches them and wakes them (``seen`` says what is news), and has each reconciled (``reconcile``);
+  ``present`` are those that are there, ``settling`` waits until none is on its way.
+- ``inputs`` is what one asks of the build, and what it refers to in the cluster for that.
+- ``waiting`` is what one waits for, and whether those who wait for it may go on.
 - ``syncers`` makes the sync of each; ``coming`` says what those will want that are on their way,
-  ``unbuilt`` by which commits one may want something that cannot be built.
-- ``statusstore`` keeps the inventory in the status, ``rootstore`` that of the sync of the settings in the status of
-  the one that stands for it, too; ``journal`` keeps what commits did, of all of them together;
-  ``conditions`` says how one stands, ``past`` how it went before, ``outcome`` whether it is on its way.
+  ``unbuilt`` by which commits one may want something that cannot be built; ``root`` is the sync of the settings, for
+  which one may stand.
+- ``storage`` keeps what was done: inventories in statuses, and one journal of all of them together.
 """

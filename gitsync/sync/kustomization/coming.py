@@ -24,9 +24,9 @@ from gitsync.release.wanted.valueschanges import data_digest, is_values
 from gitsync.runtime.together import in_time
 from gitsync.sources.resolve.treeartifact import TreeArtifact, TreeSource
 from gitsync.sync.default_namespace import with_default_namespace
-from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE, as_applied_to
-from gitsync.sync.kustomization.finalize import why_left
-from gitsync.sync.kustomization.inputs import BuildSpecs
+from gitsync.sync.kustomization.inputs.building import DEFAULT_NAMESPACE, as_applied_to
+from gitsync.sync.kustomization.inputs.inputs import BuildSpecs
+from gitsync.sync.kustomization.reconcile.finalizer import why_left
 from gitsync.sync.kustomization.unbuilt import Unbuilt
 from gitsync.sync.owner import Owner
 
@@ -139,7 +139,7 @@ class ComingSyncs:
         return live is not None and live.spec == item.spec and not self._goes_along(live, known)
 
     def leaving(self) -> list[Claimant]:
-        """Those that go, and those that go along with them."""
+        """The Kustomizations that are about to be removed, and those that go along with them."""
         known = self._present.all()
         return [claimant_of(key) for key, item in known.items() if self._goes(item, known)]
 

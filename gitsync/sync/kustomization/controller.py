@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
-from gitsync.api.conditions import is_ready, ready_of
 from gitsync.api.duration import interval_of
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.kinds import is_kustomization, is_release
-from gitsync.api.kustomization import Kustomization
+from gitsync.api.kinds import is_kustomization
 from gitsync.api.names import KUSTOMIZATION, KUSTOMIZE_GROUP
 from gitsync.apply.claimant import Claimant
 from gitsync.build import Builder
 from gitsync.cel.expressions import Expressions
-from gitsync.errors import FieldErrors
-from gitsync.graph import Held
+from gitsync.graph import HeldByCycle
 from gitsync.release.controller import GATHER
 from gitsync.release.dependencies.order import otherwise_held
 from gitsync.release.dependencies.others import NoOthers
@@ -32,25 +28,23 @@ from gitsync.runtime.workqueue import WorkQueue
 from gitsync.sources.resolve.treeartifact import TreeSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.coming import ComingSyncs, Present, claimant_of
-from gitsync.sync.kustomization.conditions import StatusWriter
-from gitsync.sync.kustomization.dependencies import why_not_ready
-from gitsync.sync.kustomization.inputs import Inputs
-from gitsync.sync.kustomization.journal import KustomizationJournal
-from gitsync.sync.kustomization.judging import Judging
-from gitsync.sync.kustomization.order import KustomizationOrder, waits_inside
-from gitsync.sync.kustomization.outcome import Facts, KustomizationOutcomes
-from gitsync.sync.kustomization.reconciler import (
-    BETWEEN_WORDS,
-    Asked,
-    KustomizationReconciler,
-    Surroundings,
-    asked_of,
-)
-from gitsync.sync.kustomization.statusstore import brought_by, claim_present
+from gitsync.sync.kustomization.inputs.inputs import Inputs
+from gitsync.sync.kustomization.present import PresentKustomizations
+from gitsync.sync.kustomization.reconcile.conditions import StatusWriter
+from gitsync.sync.kustomization.reconcile.patience import BETWEEN_WORDS
+from gitsync.sync.kustomization.reconcile.reconciler import KustomizationReconciler
+from gitsync.sync.kustomization.reconcile.surroundings import Surroundings
+from gitsync.sync.kustomization.root import Root
+from gitsync.sync.kustomization.seen import Seen, seen_of
+from gitsync.sync.kustomization.settling import Settling
+from gitsync.sync.kustomization.storage.journal import KustomizationJournal
+from gitsync.sync.kustomization.storage.statusstore import claim_present
 from gitsync.sync.kustomization.syncers import Syncers
-from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
+from gitsync.sync.kustomization.waiting.dependencies import why_not_ready
+from gitsync.sync.kustomization.waiting.judging import Judging
+from gitsync.sync.kustomization.waiting.order import KustomizationOrder
+from gitsync.sync.outcome import Hopeless
 from gitsync.sync.rollout.lacking import Lacking
-from gitsync.sync.spec import SETTLE_TIMEOUT
 from gitsync.sync.standing import Standing
 
 if TYPE_CHECKING:
@@ -62,30 +56,8 @@ DEFAULT_INTERVAL = 300.0
 GRACE = 1.0
 
 
-@dataclass(frozen=True)
-class Root:
-    """The sync of the settings. ``commit`` is the one that it has last come to the end of, ``objects`` what it has;
-    ``standing`` says how it stands, ``compare`` has it compare everything with the cluster, and ``is_busy`` says
-    whether it is at work."""
-
-    is_root: Callable[[Kustomization], bool]
-    commit: Callable[[], str]
-    objects: Callable[[], Awaitable[Iterable[ObjectKey]]]
-    standing: Callable[[], Standing | None] = lambda: None
-    compare: Callable[[], None] = lambda: None
-    is_busy: Callable[[], bool] = lambda: False
-
-
 def _nobody_waits(key: ObjectKey, why: str) -> None:
     """What Kustomizations will want is asked anew each time."""
-
-
-async def _nothing() -> Iterable[ObjectKey]:
-    return ()
-
-
-#: Where the settings name no repository.
-NO_ROOT = Root(lambda _: False, lambda: "", _nothing)
 
 
 class Kustomizations:
@@ -111,36 +83,23 @@ class Kustomizations:
         self._watch = cluster.watch(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace=cluster.namespace)
         self._expressions = expressions.of("") if expressions is not None else Expressions()
         self._inputs = Inputs(cluster, self._on_input, default_keys)
-        self._is_watching = False
         self._seen: dict[ObjectKey, Seen] = {}
         #: Those in or behind a cycle when that was last looked at, and when that is to be done again.
-        self._held: Mapping[ObjectKey, Held[ObjectKey]] = {}
+        self._held: Mapping[ObjectKey, HeldByCycle[ObjectKey]] = {}
         self._gathering: asyncio.TimerHandle | None = None
-        #: What each was read as, None for one that cannot be read.
-        self._read: dict[ObjectKey, tuple[Manifest, Kustomization | None]] = {}
+        self.present = PresentKustomizations(self._watch)
         self._trees = trees
         self._root = root
-        self._hopeless = hopeless or Lacking(cluster).hopeless
-        #: Set whenever one may stand otherwise than before.
-        self._news = asyncio.Event()
+        hopeless = hopeless or Lacking(cluster).hopeless
+        self.settling = Settling(self._watch, self.present, wanted.index, trees, root, hopeless)
         self._status = StatusWriter(cluster, events, self._watch.get)
         self._journal = journal
         self._syncers = Syncers(factory, self._watch.get, journal)
-        self._reach = AccountReach(cluster, rules, self._named)
+        self._reach = AccountReach(cluster, rules, self.present.named)
         self._coming_inputs = Inputs(cluster, _nobody_waits, default_keys)
         self._coming = ComingSyncs(cluster, trees, builder, self._coming_inputs, self._present())
         surroundings = Surroundings(
-            self._find,
-            self.held,
-            root.is_root,
-            root.commit,
-            root.standing,
-            rules,
-            self._coming.is_leaving,
-            self._typed,
-            root.compare,
-            root.is_busy,
-            unbuilt=self._coming.unbuilt,
+            self._find, self.held, root, rules, self._coming.is_leaving, self.present.typed, self._coming.unbuilt
         )
         self._reconciler = KustomizationReconciler(
             surroundings,
@@ -155,12 +114,12 @@ class Kustomizations:
 
     def _present(self) -> Present:
         return Present(
-            self.all,
+            self.present.all,
             self._root.is_root,
             self._is_removed,
             self._goes_with_chart,
             self._wanted.claims.brought,
-            self._wanted.index.commit_behind,
+            self._wanted.index.ancestry.commit_behind,
             lambda key: self._reconciler.has_news(key),
             lambda key: claimant_of(key) in self._wanted.claims.commits,
         )
@@ -170,22 +129,24 @@ class Kustomizations:
         """Know what they have and want, before anybody deletes an object."""
         async with self._watch:
             for key, manifest in self._watch.items():
-                kustomization = self._typed(key, manifest)
+                kustomization = self.present.typed(key, manifest)
                 if kustomization is None or not self._root.is_root(kustomization):  # the root says so itself
                     claim_present(self._wanted.claims, manifest)
-            self._is_watching = True
+            self.present.is_watching = True
             to_come = self._wanted.to_come
             to_come.syncs, to_come.reach, to_come.leaving = self._coming, self._reach, self._coming.leaving
             to_come.leaving_with_charts = self._coming.leaving_with_charts
-            to_come.kustomizations = lambda: self.all().values()
+            to_come.kustomizations = lambda: self.present.all().values()
             index = self._wanted.index
             revision_of, is_root = self._trees.revision_of, self._root.is_root
-            index.others = KustomizationOrder(self.all, self._watch.get, revision_of, self._outcome, is_root)
+            index.others = KustomizationOrder(
+                self.present.all, self._watch.get, revision_of, self.settling.outcome, is_root
+            )
             index.others_ordered()
             try:
                 yield
             finally:
-                self._is_watching = False
+                self.present.is_watching = False
                 to_come.syncs, to_come.reach, to_come.leaving = no_syncs, Anywhere(), tuple
                 to_come.leaving_with_charts = to_come.kustomizations = tuple
                 index.others = NoOthers()
@@ -218,122 +179,52 @@ class Kustomizations:
                 await self._syncers.close()
                 await self._expressions.close()
 
-    def all(self) -> dict[ObjectKey, Kustomization]:
-        """Every one that can be read, typed."""
-        if not self._is_watching:
-            return {}
-        found = {key: self._typed(key, manifest) for key, manifest in self._watch.items()}
-        return {key: kustomization for key, kustomization in found.items() if kustomization is not None}
-
-    def _typed(self, key: ObjectKey, manifest: Manifest) -> Kustomization | None:
-        known = self._read.get(key)
-        if known is not None and known[0] is manifest:
-            return known[1]
-        try:
-            kustomization = Kustomization.parse(manifest)
-        except FieldErrors:
-            kustomization = None  # its own pass says so
-        self._read[key] = manifest, kustomization
-        return kustomization
-
     def _is_removed(self, key: ObjectKey) -> bool:
         return claimant_of(key) in self._wanted.claims.leaving_syncs
 
     def _goes_with_chart(self, manifest: Manifest) -> bool:
-        above = self._wanted.index.parent_of(manifest)
+        above = self._wanted.index.ancestry.parent_of(manifest)
         return above is not None and self._wanted.to_come.goes(above)
 
-    def _named(self, name: str) -> Kustomization | None:
-        key = kustomization_of(name)
-        manifest = self._watch.get(key) if self._is_watching else None
-        return self._typed(key, manifest) if manifest is not None else None
-
-    def held(self) -> Mapping[ObjectKey, Held[ObjectKey]]:
+    def held(self) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
         """Those in a cycle of dependencies, or behind one."""
         return self._wanted.index.held
 
     def stands_for_root(self) -> bool:
         """Whether there is one that stands for the sync of the settings."""
-        return any(map(self._root.is_root, self.all().values()))
+        return any(map(self._root.is_root, self.present.all().values()))
 
     def root_began(self, standing: Standing) -> None:
         """The sync of the settings is applying a commit."""
-        for kustomization in self.all().values():
+        for kustomization in self.present.all().values():
             if self._root.is_root(kustomization):
                 self._status.began(kustomization, standing)
 
     def root_done(self) -> None:
         """The sync of the settings has come to an end."""
-        for key, kustomization in self.all().items():
+        for key, kustomization in self.present.all().items():
             if self._root.is_root(kustomization):
                 self.queue.wake(key)
 
     def source_changed(self, concerns: Callable[[ObjectKey], bool]) -> None:
         """Some sources have another tree, or another reason to have none; ``concerns`` says which."""
-        self._news.set()
-        for key, kustomization in self.all().items():
+        self.settling.news.set()
+        for key, kustomization in self.present.all().items():
             if concerns(kustomization.source):
                 self.queue.wake(key, interrupt="its source has another revision")
 
     def source_settled(self, source: ObjectKey) -> None:
         """It was to be seen whether a source has another tree, and it has not: who waits for those that use it may have
         been told to wait."""
-        self._news.set()
-        for key, kustomization in self.all().items():
+        self.settling.news.set()
+        for key, kustomization in self.present.all().items():
             if kustomization.source == source:
                 self._wake_waiting(key)
-
-    async def settle(self) -> dict[ObjectKey, Outcome]:
-        """Wait until none that the root has brought, and none that those have brought, is on its way any more, nor any
-        HelmRelease of theirs, at most SETTLE_TIMEOUT seconds. Returns how all of these stand."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_TIMEOUT):
-                await self._until_settled()
-        return await self.outcomes()
-
-    async def outcomes(self) -> dict[ObjectKey, Outcome]:
-        """How the Kustomizations and HelmReleases stand that the root has brought, and those that they have brought."""
-        return self._outcomes(await self._brought())
-
-    async def _until_settled(self) -> None:
-        before: set[ObjectKey] = set()
-        while True:
-            self._news.clear()
-            outcomes = self._outcomes(await self._brought())
-            if any(outcome.phase == "moving" for key, outcome in outcomes.items() if is_kustomization(key)):
-                await self._news.wait()
-                continue
-            releases = {key for key in outcomes if is_release(key)} - set(await self._root.objects())
-            if releases == before:
-                return
-            await ReleasesSettling(self._wanted.index, releases).follow(SETTLE_TIMEOUT, self._hopeless)
-            before = releases
-
-    async def _brought(self) -> list[ObjectKey]:
-        """The Kustomizations and HelmReleases of the root, and of all below it."""
-        found: dict[ObjectKey, None] = {}
-        waiting = [key for key in await self._root.objects() if is_kustomization(key) or is_release(key)]
-        while waiting:
-            key = waiting.pop()
-            if key not in found:
-                found[key] = None
-                if is_kustomization(key):
-                    waiting += brought_by(self._watch.get(key))
-        return sorted(found)
-
-    def _outcomes(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Outcome]:
-        releases = Outcomes(self._wanted.index)
-        facts = Facts(self.all(), releases.of, self._trees.revision_of, self._trees.is_coming)
-        kustomizations = KustomizationOutcomes(facts)
-        return {key: kustomizations.of(key) if is_kustomization(key) else releases.of(key) for key in keys}
-
-    def _outcome(self, key: ObjectKey) -> Outcome:
-        return self._outcomes([key])[key]
 
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
         """Somebody wants an object no more, or has it now: wake the Kustomizations that are to have it, or keep it."""
         for claimant in self._wanted.claims.to_have(key, cluster):
-            self._reconciler.look_soon(kustomization_of(claimant.name))
+            self._reconciler.patience.look_soon(kustomization_of(claimant.name))
             self._on_interval(kustomization_of(claimant.name))
 
     def _on_emptied(self, sync: Claimant) -> None:
@@ -342,22 +233,22 @@ class Kustomizations:
 
     def _on_change(self, key: ObjectKey) -> None:
         """What a commit was about to change of one is done, as far as it could be."""
-        if self._reconciler.is_to_change(key):
+        if self._reconciler.patience.is_to_change(key):
             self.queue.wake(key)
 
     def _find(self, key: ObjectKey) -> Manifest | None:
         return self._watch.get(key) if is_kustomization(key) else self._wanted.index.manifest(key)
 
     def _on_event(self, event: WatchEvent) -> None:
-        self._news.set()
+        self.settling.news.set()
         if event.type != "DELETED":
             self._status.seen(event.key, event.manifest)
             self._look(event.key, event.manifest)
             return
-        self._wanted.index.set_remover(event.key, None)
+        self._wanted.index.ancestry.set_remover(event.key, None)
         self._wanted.index.places.forget(event.key)
         self._seen.pop(event.key, None)
-        self._read.pop(event.key, None)
+        self.present.forget(event.key)
         self._schedule.cancel(_job(event.key))
         self._graph_changed()
         self.queue.wake(event.key)
@@ -366,7 +257,7 @@ class Kustomizations:
     def _look(self, key: ObjectKey, manifest: Manifest) -> None:
         """Our own status writes change the object too: they are news to those that wait for it."""
         self._wake_judging(key)
-        before, seen = self._seen.get(key), seen_of(manifest, self._typed(key, manifest))
+        before, seen = self._seen.get(key), seen_of(manifest, self.present.typed(key, manifest))
         if before == seen:
             return
         self._seen[key] = seen
@@ -393,7 +284,7 @@ class Kustomizations:
         self.queue.wake(key, interrupt=why)
 
     def _on_release(self, key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
-        self._news.set()
+        self.settling.news.set()
         self._wake_judging(key)
         is_gone_or_new = before is None or after is None
         if is_gone_or_new or is_current(before or {}) != is_current(after or {}):
@@ -453,29 +344,6 @@ class Kustomizations:
         for key in otherwise_held(self._held, held):
             self.queue.wake(key)
         self._held = held
-
-
-class Seen(NamedTuple):
-    """What of a Kustomization is news when it is another: to itself what is ``asked``, to the graph also the releases
-    ``inside`` that it waits for, to those that wait for it all of it."""
-
-    asked: Asked
-    inside: tuple[ObjectKey, ...]
-    is_ready: bool
-    reason: tuple[object, ...]
-    revision: object
-
-
-def seen_of(manifest: Manifest, kustomization: Kustomization | None) -> Seen:
-    """The same of one, typed unless it cannot be read. Pure."""
-    ready = ready_of(manifest)
-    return Seen(
-        asked_of(manifest),
-        tuple(waits_inside(kustomization)) if kustomization is not None else (),
-        is_ready(manifest),
-        (ready.get("status"), ready.get("reason")),
-        (manifest.get("status") or {}).get("lastAppliedRevision"),
-    )
 
 
 def _depends_on(manifest: Manifest | None) -> object:

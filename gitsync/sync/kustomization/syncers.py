@@ -19,10 +19,10 @@ from gitsync.release.wanted.comingsync import cluster_of
 from gitsync.sources.resolve.artifacts import Head, SyncedRepository
 from gitsync.sync.apply import Syncer
 from gitsync.sync.factory import SyncerFactory
-from gitsync.sync.kustomization.building import DEFAULT_NAMESPACE
-from gitsync.sync.kustomization.dependencies import Find
-from gitsync.sync.kustomization.journal import KustomizationJournal
-from gitsync.sync.kustomization.statusstore import StatusStore
+from gitsync.sync.kustomization.inputs.building import DEFAULT_NAMESPACE
+from gitsync.sync.kustomization.storage.journal import KustomizationJournal
+from gitsync.sync.kustomization.storage.statusstore import StatusStore
+from gitsync.sync.kustomization.waiting.dependencies import Find
 from gitsync.sync.owner import Owner
 from gitsync.sync.spec import SyncSpec
 
@@ -99,7 +99,7 @@ class Syncers:
         self._made.pop(key, None)
         wanted = self.factory.wanted
         wanted.claims.forget(Owner(key.name, key.namespace, "").claimant)
-        wanted.index.set_remover(key, None)
+        wanted.index.ancestry.set_remover(key, None)
 
     async def close(self) -> None:
         """End what was watched as others."""

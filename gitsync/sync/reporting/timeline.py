@@ -61,7 +61,7 @@ class Timeline:
         self._past: dict[ObjectKey, list[Span]] = {}
 
     def turn(self, key: ObjectKey, turn: Turn | None) -> None:
-        """It is at this from now on; None: at nothing more."""
+        """From now on this is done about an object; None: nothing more."""
         before = self._open.get(key)
         if before is not None and before[0] == turn:
             return
@@ -77,7 +77,7 @@ class Timeline:
         return self._past.keys() | self._open.keys()
 
     def spans(self, key: ObjectKey) -> tuple[Span, ...]:
-        """What it was at so far, one after the other."""
+        """What was done about an object so far, one after the other."""
         past, now = self._past.get(key, []), self._open.get(key)
         found = [*past, self._span(*now)] if now is not None else past
         return tuple(span for span in found if span.end - span.begin >= _SHORTEST) or tuple(found[:1])

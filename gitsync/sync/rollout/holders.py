@@ -60,7 +60,7 @@ class Holders:
     def _version(self, hold: Hold) -> list[tuple[int, bool]]:
         """Changes with each change of the release or of one whose chart it is out of, and once when the sync has
         applied that."""
-        lineage = self.index.lineage(hold.owner) if hold.owner is not None else []
+        lineage = self.index.ancestry.lineage(hold.owner) if hold.owner is not None else []
         found = [(self.index.manifest(key), self.index.expects(key)) for key in lineage]
         return [(version(manifest) if manifest is not None else 0, expected) for manifest, expected in found]
 

@@ -89,7 +89,7 @@ class Leaving:
                 news.clear()
 
     def _heirs(self, key: ObjectKey) -> Iterator[ObjectKey]:
-        releases = [key] if self.spec.is_release(key) else self.index.of_sync(key.namespaced_name)
+        releases = [key] if self.spec.is_release(key) else self.index.ancestry.of_sync(key.namespaced_name)
         return chain.from_iterable(map(self.index.owners.losers, releases))
 
     async def _prune(self, entry: Entry, needs: frozenset[ObjectKey]) -> None:

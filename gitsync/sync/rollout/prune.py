@@ -12,7 +12,8 @@ from gitsync.api.impliedchart import implied_by
 from gitsync.api.inventory import inventory_keys
 from gitsync.api.names import HELM_CHART
 from gitsync.apply.claimant import Claimant
-from gitsync.apply.delete import Deletion, delete_objects, wait_deleted
+from gitsync.apply.delete import Deletion, DeletionRules, delete_objects
+from gitsync.apply.deleted import wait_deleted
 from gitsync.apply.ownership import prune_disabled, taken_by_helm, why_not_pruned
 from gitsync.apply.retention import OwnedClaims
 from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnknown, NotFound
@@ -220,23 +221,18 @@ class Pruner:
         wanted_by, deletion = self._wanted.others(entry.dropped, self._present()), Deletion()
         removes = commit is not None and self._spec.works_on(entry.key)
         if removes:
-            self._index.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
+            self._index.ancestry.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
         try:
+            rules = DeletionRules(is_ours, wanted_by, stays=self._wanted.has)
             deletion = await delete_objects(
-                self._cluster,
-                [entry.key],
-                is_ours,
-                wanted_by,
-                stays=self._wanted.has,
-                owned=self._owned,
-                dry_run=commit is None,
+                self._cluster, [entry.key], rules, owned=self._owned, dry_run=commit is None
             )
         except ClusterUnavailable:
             removes = False  # nobody knows whether it was done
             raise
         finally:
             if removes and entry.key not in deletion.deleted:
-                self._index.set_remover(entry.key, None)
+                self._index.ancestry.set_remover(entry.key, None)
         return deletion, why
 
     def _present(self) -> frozenset[str]:

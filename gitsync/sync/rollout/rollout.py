@@ -21,7 +21,7 @@ from gitsync.api.kinds import defined_kind, is_kustomization, is_own_kind, is_re
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applied, Applier, storable
 from gitsync.apply.crds import CRD_TIMEOUT
-from gitsync.apply.delete import wait_deleted
+from gitsync.apply.deleted import wait_deleted
 from gitsync.apply.fieldmanagers import OWNERS
 from gitsync.apply.recreate import Force, Recreating
 from gitsync.apply.served import JUST_BROUGHT, await_kind

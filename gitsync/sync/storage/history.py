@@ -90,7 +90,7 @@ class JournalEntry:
 
     @property
     def untimed(self) -> JournalEntry:
-        """The same without what each object waited for."""
+        """The entry without the spans of its objects."""
         if not any(change.spans for change in self.changes):
             return self
         return replace(self, changes=tuple(replace(change, spans=()) for change in self.changes))

@@ -90,15 +90,15 @@ class Inventory:
 
     @property
     def kept(self) -> list[ObjectKey]:
-        """Those that Git has dropped, and that are still there."""
+        """The objects that Git has dropped, and that are still there."""
         return [entry.key for entry in self if entry.dropped]
 
     def with_entries(self, entries: Iterable[Entry]) -> Inventory:
-        """The same, with these added or replaced."""
+        """The inventory with these entries added or replaced."""
         return replace(self, entries={**self.entries, **{entry.key: entry for entry in entries}})
 
     def without(self, keys: Iterable[ObjectKey]) -> Inventory:
-        """The same, without these."""
+        """The inventory without the entries of these objects."""
         gone = set(keys)
         return replace(self, entries={key: entry for key, entry in self.entries.items() if key not in gone})
 

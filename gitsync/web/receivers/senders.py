@@ -34,7 +34,7 @@ class Sender:
     filters: bool = False
 
     def doubt(self, headers: Mapping[str, str], token: bytes) -> Refusal | None:
-        """What is wrong before the body is known; None when nothing is."""
+        """Why a delivery is refused before its body is read; None when it is not."""
         if self.proofs and not any(headers.get(name) for name in self.proofs):
             return WRONG_SIGNATURE
         if self.secret_in and not is_same(Delivery(headers).header(self.secret_in), token):

@@ -123,7 +123,7 @@ class Board:
         return f"ConfigMap {self.journal[1]}-journal" not in self.notes
 
     def unseen(self, kinds: Iterable[tuple[str, str]]) -> list[str]:
-        """Those of ``kinds`` that cannot be seen."""
+        """The kinds of ``kinds`` whose objects cannot be seen."""
         return [kind for _, kind in kinds if kind in self.notes]
 
     @property

@@ -18,7 +18,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Connections:
-    """Those of one server."""
+    """The connections of one server."""
 
     def __init__(self) -> None:
         self._busy: set[object] = set()

@@ -1,0 +1,2 @@
+"""What a Kustomization asks of the build: ``building`` says it, by ``inputs`` that it refers to in the cluster:
+``variables`` to substitute and ``keys`` to decrypt with (``rootkeys`` for the sync of the settings)."""

@@ -1,0 +1,289 @@
+"""How a Kustomization says how it stands: its conditions, the revisions, an Event for what is news."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from gitsync.api.conditions import Said, find_condition, ready_of, remove_condition, set_condition
+from gitsync.api.duration import format_duration
+from gitsync.api.identity import Manifest
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import (
+    ARTIFACT_FAILED,
+    BUILD_FAILED,
+    FALSE,
+    FIELD_MANAGER,
+    HEALTH_CHECK_FAILED,
+    HEALTHY,
+    PROGRESSING,
+    PROGRESSING_WITH_RETRY,
+    READY,
+    RECONCILIATION_FAILED,
+    RECONCILIATION_SUCCEEDED,
+    RECONCILING,
+    REQUESTED_AT_ANNOTATION,
+    STALLED,
+    SUCCEEDED,
+    TRUE,
+    UNKNOWN,
+)
+from gitsync.api.status import KustomizationStatus
+from gitsync.errors import GitsyncError, NotFound
+from gitsync.logs import redact
+from gitsync.runtime.event import Event
+from gitsync.sources.resolve.treeartifact import TreeArtifact
+from gitsync.sync.kustomization.reconcile.past import Attempt, with_attempt
+from gitsync.text import whole_number
+
+if TYPE_CHECKING:
+    from gitsync.api.identity import CommitInfo, ObjectKey
+    from gitsync.cluster import Cluster
+    from gitsync.runtime.recorder import EventRecorder
+
+log = structlog.get_logger(__name__)
+
+#: Reasons to wait that are mostly over before anybody reads of them.
+_PASSING_DELAY = 5.0
+_APPLIES = "Applying the revision"
+#: What Flux is at when it fails for a reason.
+_FAILS_AT: Mapping[str, str] = {
+    ARTIFACT_FAILED: "Fetching manifests",
+    BUILD_FAILED: "Building manifests",
+    RECONCILIATION_FAILED: "Detecting drift",
+    HEALTH_CHECK_FAILED: "Running health checks",
+}
+
+
+class Tried(Protocol):
+    """What was applied, or was to be: a commit, as far as that is known, and how Flux writes what it is of."""
+
+    @property
+    def revision(self) -> str:
+        """Of the source."""
+
+    @property
+    def origin(self) -> str:
+        """Of the Git repository that the source's artifact was made of, "" without one."""
+
+    @property
+    def commit(self) -> CommitInfo | None:
+        """What log lines name."""
+
+
+class StatusWriter:
+    """Writes statuses, and only what of them has changed. ``find`` is what is known of an object in the cluster."""
+
+    def __init__(self, cluster: Cluster, events: EventRecorder, find: Callable[[ObjectKey], Manifest | None]) -> None:
+        self._cluster = cluster
+        self._events = events
+        self._find = find
+        #: What the API server last answered, which the watch may have yet to say.
+        self._answers: dict[ObjectKey, Manifest] = {}
+        #: When what is being applied was begun, by the monotonic clock.
+        self._begun: dict[ObjectKey, float] = {}
+        #: Those whose status says something else than is known, since it could not be written.
+        self.unwritten: set[ObjectKey] = set()
+
+    async def progressing(self, kustomization: Kustomization, reason: str) -> None:
+        """It waits, for this reason: most passes are over before that is worth telling."""
+        said: list[Said] = [
+            (READY, UNKNOWN, PROGRESSING, reason),
+            (RECONCILING, TRUE, PROGRESSING, reason),
+        ]
+        await self._write(kustomization, said, (STALLED,))
+
+    def began(self, kustomization: Kustomization, artifact: Tried) -> None:
+        """An artifact is being applied: those are told who follow how a commit stands."""
+        self._begun[kustomization.key] = time.monotonic()
+        manifest = self._newest(kustomization.key)
+        if manifest is None or KustomizationStatus.read(manifest.get("status")).last_attempted_revision == (
+            artifact.revision
+        ):
+            return
+        self._events.record(manifest, _about(artifact, Event("Normal", PROGRESSING, _APPLIES, quiet=True)))
+
+    async def succeeded(
+        self, kustomization: Kustomization, artifact: TreeArtifact, digest: str, *, checked: bool
+    ) -> None:
+        """An artifact has been applied, with objects of this digest; ``checked``: and its health looked at."""
+        revision = artifact.revision
+        said: list[Said] = [(READY, TRUE, RECONCILIATION_SUCCEEDED, f"Applied revision: {revision}")]
+        gone: tuple[str, ...] = (RECONCILING, STALLED)
+        if checked:
+            said.append((HEALTHY, TRUE, SUCCEEDED, "Health check passed"))
+        else:
+            gone = (*gone, HEALTHY)
+        await self._write(
+            kustomization,
+            said,
+            gone,
+            artifact=artifact,
+            attempt=self._attempt(kustomization.key, RECONCILIATION_SUCCEEDED, artifact, digest),
+            last_attempted_revision=revision,
+            last_applied_revision=revision,
+            last_applied_origin_revision=artifact.origin,
+            last_applied_digest=digest,
+        )
+
+    async def failed(
+        self,
+        kustomization: Kustomization,
+        reason: str,
+        message: str,
+        *,
+        artifact: Tried | None = None,
+        digest: str = "",
+        stalled: bool = False,
+        passing: bool = False,
+        again: bool = False,
+    ) -> None:
+        """It could not be applied; ``artifact`` is the one that was tried, if any was, with objects of this digest, ""
+        where that is not known. ``stalled``: and never can until somebody changes it; ``passing``: it waits for
+        something that mostly comes at once; ``again``: it is tried again, of which as with Flux Reconciling says what
+        it is at."""
+        said: list[Said] = [(READY, FALSE, reason, message)]
+        if stalled:
+            said.append((STALLED, TRUE, reason, message))
+        elif again:
+            said.append((RECONCILING, TRUE, PROGRESSING_WITH_RETRY, _at(kustomization, reason, artifact) or message))
+        if reason == HEALTH_CHECK_FAILED:
+            said.append((HEALTHY, FALSE, reason, message))
+        gone = tuple(kind for kind in (RECONCILING, STALLED) if all(kind != one[0] for one in said))
+        tried = {"last_attempted_revision": artifact.revision} if artifact is not None else {}
+        delay = _PASSING_DELAY if passing else 0.0
+        attempt = self._attempt(kustomization.key, reason, artifact, digest)
+        await self._write(kustomization, said, gone, delay=delay, artifact=artifact, attempt=attempt, **tried)
+
+    def _attempt(self, key: ObjectKey, reason: str, artifact: Tried | None, digest: str) -> Attempt | None:
+        """For the history; None where no objects were to be applied."""
+        if artifact is None or not digest:
+            return None
+        now = time.monotonic()
+        seconds = now - self._begun.pop(key, now)
+        return Attempt(digest, reason, seconds, artifact.revision, artifact.origin)
+
+    async def suspended(self, kustomization: Kustomization) -> None:
+        """Nothing is done about it. As with Flux, one that was ready stays so, also for those that wait for it, though
+        it was changed by being suspended."""
+        ready = ready_of(kustomization.manifest)
+        if ready.get("status") == TRUE:
+            said: list[Said] = [(READY, TRUE, str(ready.get("reason", "")), str(ready.get("message", "")))]
+            await self._write(kustomization, said, (RECONCILING,))
+
+    def seen(self, key: ObjectKey, manifest: Manifest) -> None:
+        """The watch has said how one is now: what it has caught up with is not kept twice."""
+        answer = self._answers.get(key)
+        if answer is not None and _version(answer) <= _version(manifest):
+            del self._answers[key]
+
+    def forget(self, key: ObjectKey) -> None:
+        """It is gone."""
+        self._answers.pop(key, None)
+        self._begun.pop(key, None)
+        self.unwritten.discard(key)
+
+    async def _write(
+        self,
+        kustomization: Kustomization,
+        said: list[Said],
+        gone: tuple[str, ...],
+        *,
+        delay: float = 0.0,
+        artifact: Tried | None = None,
+        attempt: Attempt | None = None,
+        **more: str,
+    ) -> None:
+        key, fields = kustomization.key, dict[str, Any](more)
+        manifest = self._newest(key)
+        if manifest is None:
+            return
+        old, now = KustomizationStatus.read(manifest.get("status")), datetime.now(UTC)
+        generation = kustomization.metadata.generation
+        conditions = remove_condition(old.conditions, *gone)
+        for kind, status, reason, message in said:
+            conditions = set_condition(conditions, kind, status, reason, redact(message), generation, now)
+        if said[0][1] != UNKNOWN:
+            fields["observed_generation"] = generation
+            if requested := kustomization.metadata.annotations.get(REQUESTED_AT_ANNOTATION):
+                fields["last_handled_reconcile_at"] = requested
+        new = old.model_copy(update={**fields, "conditions": conditions})
+        changed = new.patch_from(old)
+        self.unwritten.discard(key)
+        if not changed:
+            return
+        if attempt is not None:  # which is worth no write of its own
+            new = new.model_copy(update={"history": with_attempt(old.history, attempt, now)})
+            changed = new.patch_from(old)
+        self._tell(manifest, old, new, delay, artifact)
+        try:
+            body = {"status": changed}
+            answer = await self._cluster.patch(key, body, manager=FIELD_MANAGER, subresource="status")
+            seen = self._find(key)
+            if seen is not None and _version(answer) > _version(seen):
+                self._answers[key] = answer
+        except NotFound:
+            return  # deleted meanwhile; the watch will say so
+        except GitsyncError as error:
+            self.unwritten.add(key)
+            log.debug(
+                "status of a Kustomization could not be written",
+                kustomization=str(kustomization.key),
+                error=error.message,
+            )
+
+    def _newest(self, key: ObjectKey) -> Manifest | None:
+        seen = self._find(key)
+        if seen is None:
+            self._answers.pop(key, None)
+            return None
+        answer = self._answers.get(key)
+        return answer if answer is not None and _version(answer) > _version(seen) else seen
+
+    def _tell(
+        self,
+        manifest: Manifest,
+        old: KustomizationStatus,
+        new: KustomizationStatus,
+        delay: float,
+        artifact: Tried | None,
+    ) -> None:
+        """What is news: another revision was applied, or something else keeps it from that."""
+        ready, before = find_condition(new.conditions, READY), find_condition(old.conditions, READY)
+        assert ready is not None
+        if ready.status == UNKNOWN:
+            return
+        if before is not None and (before.status, before.message) == (ready.status, ready.message):
+            return
+        is_same = old.last_applied_digest == new.last_applied_digest != ""
+        if before is not None and before.status == ready.status == TRUE and is_same:
+            # The commit changes nothing of it; but that is how it stands.
+            self._events.record(manifest, _about(artifact, Event("Normal", ready.reason, ready.message, quiet=True)))
+            return
+        event = Event("Normal" if ready.status == TRUE else "Warning", ready.reason, ready.message, delay)
+        self._events.record(manifest, _about(artifact, event))
+
+
+def _at(kustomization: Kustomization, reason: str, artifact: Tried | None) -> str:
+    """What Flux's kustomize-controller says that it is at, when that fails for this reason; "" where it is not known of
+    which revision."""
+    at = _FAILS_AT.get(reason, "")
+    if artifact is None or not at:
+        return ""
+    return f"{at} for revision {artifact.revision} with a timeout of {format_duration(kustomization.timeout)}"
+
+
+def _about(artifact: Tried | None, event: Event) -> Event:
+    """The Event, with the commit and the revision that were applied."""
+    if artifact is None:
+        return event
+    return replace(event, commit=artifact.commit, revision=artifact.origin or artifact.revision)
+
+
+def _version(manifest: Manifest) -> int:
+    return whole_number(manifest["metadata"]["resourceVersion"]) or 0

@@ -1,0 +1,55 @@
+"""What of a Kustomization is news when it is another than before. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gitsync.api.conditions import is_ready, ready_of
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kustomization import Kustomization
+from gitsync.api.names import REQUESTED_AT_ANNOTATION
+from gitsync.sync.kustomization.waiting.order import waits_inside
+
+
+class Asked(NamedTuple):
+    """What somebody asks for by an object: another one is another thing to do."""
+
+    generation: object
+    deleted: object
+    requested: object
+
+    def since(self, before: Asked) -> str:
+        """What has happened, in words."""
+        if self.deleted != before.deleted:
+            return "it is being removed"
+        return "its spec was changed" if self.generation != before.generation else "it was asked for"
+
+
+class Seen(NamedTuple):
+    """What of a Kustomization is news when it is another: to itself what is ``asked``, to the graph also the releases
+    ``inside`` that it waits for, to those that wait for it all of it."""
+
+    asked: Asked
+    inside: tuple[ObjectKey, ...]
+    is_ready: bool
+    reason: tuple[object, ...]
+    revision: object
+
+
+def asked_of(manifest: Manifest) -> Asked:
+    """What an object asks for."""
+    metadata = manifest["metadata"]
+    notes = metadata.get("annotations") or {}
+    return Asked(metadata.get("generation"), metadata.get("deletionTimestamp"), notes.get(REQUESTED_AT_ANNOTATION))
+
+
+def seen_of(manifest: Manifest, kustomization: Kustomization | None) -> Seen:
+    """What counts as news of a Kustomization as it is now; ``kustomization`` is None when it cannot be read."""
+    ready = ready_of(manifest)
+    return Seen(
+        asked_of(manifest),
+        tuple(waits_inside(kustomization)) if kustomization is not None else (),
+        is_ready(manifest),
+        (ready.get("status"), ready.get("reason")),
+        (manifest.get("status") or {}).get("lastAppliedRevision"),
+    )

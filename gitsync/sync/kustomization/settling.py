@@ -1,0 +1,86 @@
+"""How Kustomizations and HelmReleases stand that the sync of the settings has brought, and those that these have
+brought; and waiting until none of them is on its way any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gitsync.api.identity import ObjectKey
+from gitsync.api.kinds import is_kustomization, is_release
+from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.sources.resolve.treeartifact import TreeSource
+from gitsync.sync.kustomization.present import PresentKustomizations
+from gitsync.sync.kustomization.root import Root
+from gitsync.sync.kustomization.storage.statusstore import brought_by
+from gitsync.sync.kustomization.waiting.outcome import Facts, KustomizationOutcomes
+from gitsync.sync.outcome import Hopeless, Outcome, Outcomes, ReleasesSettling
+from gitsync.sync.spec import SETTLE_TIMEOUT
+
+if TYPE_CHECKING:
+    from gitsync.cluster import Informer
+
+
+@dataclass
+class Settling:
+    """``hopeless`` says whether releases wait for what nobody brings. ``news`` is to be set whenever one may stand
+    otherwise than before."""
+
+    watch: Informer
+    present: PresentKustomizations
+    index: ReleaseIndex
+    trees: TreeSource
+    root: Root
+    hopeless: Hopeless
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def settle(self) -> dict[ObjectKey, Outcome]:
+        """Wait until none that the root has brought, and none that those have brought, is on its way any more, nor any
+        HelmRelease of theirs, at most SETTLE_TIMEOUT seconds. Returns how all of these stand."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_TIMEOUT):
+                await self._until_settled()
+        return await self.outcomes()
+
+    async def outcomes(self) -> dict[ObjectKey, Outcome]:
+        """How all of these stand now."""
+        return self._outcomes(await self._brought())
+
+    def outcome(self, key: ObjectKey) -> Outcome:
+        """How a Kustomization or a HelmRelease stands now."""
+        return self._outcomes([key])[key]
+
+    async def _until_settled(self) -> None:
+        before: set[ObjectKey] = set()
+        while True:
+            self.news.clear()
+            outcomes = self._outcomes(await self._brought())
+            if any(outcome.phase == "moving" for key, outcome in outcomes.items() if is_kustomization(key)):
+                await self.news.wait()
+                continue
+            releases = {key for key in outcomes if is_release(key)} - set(await self.root.objects())
+            if releases == before:
+                return
+            await ReleasesSettling(self.index, releases).follow(SETTLE_TIMEOUT, self.hopeless)
+            before = releases
+
+    async def _brought(self) -> list[ObjectKey]:
+        """The Kustomizations and HelmReleases of the root, and of all below it."""
+        found: dict[ObjectKey, None] = {}
+        waiting = [key for key in await self.root.objects() if is_kustomization(key) or is_release(key)]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found[key] = None
+                if is_kustomization(key):
+                    waiting += brought_by(self.watch.get(key))
+        return sorted(found)
+
+    def _outcomes(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Outcome]:
+        releases = Outcomes(self.index)
+        facts = Facts(self.present.all(), releases.of, self.trees.revision_of, self.trees.is_coming)
+        kustomizations = KustomizationOutcomes(facts)
+        return {key: kustomizations.of(key) if is_kustomization(key) else releases.of(key) for key in keys}

@@ -1,0 +1,97 @@
+"""What a Kustomization waits for: others, and HelmReleases. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gitsync.api.conditions import is_ready
+from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.kinds import is_kustomization
+from gitsync.api.kustomization import Kustomization, source_of
+from gitsync.errors import BlockedError, DependencyMissing, DependencyNotReady
+from gitsync.graph import HeldByCycle
+from gitsync.release.dependencies.order import cycle_error
+from gitsync.release.dependencies.states import is_current
+from gitsync.sources.resolve.commitsources import made_by_flux
+
+#: An object that may be waited for; None when it does not exist.
+Find = Callable[[ObjectKey], Manifest | None]
+#: What the readyExprs say of dependencies: why one holds back, "" when it does not.
+Answers = Mapping[ObjectKey, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a Kustomization has to wait, and whose change may end it."""
+
+    error: BlockedError
+    on: frozenset[ObjectKey]
+
+
+def blocked(
+    kustomization: Kustomization,
+    held: HeldByCycle[ObjectKey] | None,
+    find: Find,
+    revision_of: Callable[[ObjectKey], str],
+    answers: Answers,
+) -> Blocked | None:
+    """What holds a Kustomization back; None when nothing does. ``revision_of`` says what a source has now, ``answers``
+    what readyExprs say, which then is all that counts.
+
+    A dependency is ready when it is Ready at its present generation, and a Kustomization also has to have applied the
+    revision that its source has now: one that is yet to take up a commit is not ready for what the commit brings. Flux
+    looks at the revision only where both have the same source, which here is so of one that is suspended: it takes up
+    no other one.
+    """
+    if held is not None:
+        return Blocked(_held_error(held), frozenset(held.cycle.members))
+    own = kustomization.source
+    wanted = [reference.key for reference in kustomization.dependencies()]
+    missing = [key for key in wanted if find(key) is None]
+    unready = {key: f": {why}" for key, why in answers.items() if why}
+    others = [key for key in wanted if key not in answers]
+    unready |= {key: why for key in others if (why := why_not_ready(find(key), revision_of, own)) is not None}
+    if not missing and not unready:
+        return None
+    return Blocked(_error(missing, unready), frozenset([*missing, *unready]))
+
+
+def why_not_ready(
+    manifest: Manifest | None, revision_of: Callable[[ObjectKey], str], source: ObjectKey | None = None
+) -> str | None:
+    """What there is to add to "is not ready"; None for what is ready, or is not there. ``source`` is that of who waits
+    for it."""
+    if manifest is None:
+        return None
+    if not is_kustomization(ObjectKey.of(manifest)):
+        return None if is_current(manifest) else ""
+    if not is_ready(manifest):
+        return ""
+    own, spec = source_of(manifest), manifest.get("spec") or {}
+    wanted, suspended = revision_of(own), bool(spec.get("suspend"))
+    if not wanted or manifest["status"].get("lastAppliedRevision") == wanted or (suspended and own != source):
+        return None
+    return f": it has yet to apply {wanted}" + (", and is suspended" if suspended else "")
+
+
+def _error(missing: Sequence[ObjectKey], unready: Mapping[ObjectKey, str]) -> BlockedError:
+    texts = [f"dependency '{_named(key)}' does not exist" for key in missing]
+    texts += [f"dependency '{_named(key)}' is not ready{more}" for key, more in unready.items()]
+    message = "; ".join(texts)
+    if not missing:
+        return DependencyNotReady(message)
+    made = "".join(dict.fromkeys(map(made_by_flux, missing)))
+    return DependencyMissing(message, hint=f"{made}add it to the repository, or correct dependsOn")
+
+
+def _named(key: ObjectKey) -> str:
+    return key.namespaced_name if is_kustomization(key) else f"{key.kind} {key.namespaced_name}"
+
+
+def _held_error(held: HeldByCycle[ObjectKey]) -> BlockedError:
+    if held.via is None:
+        return cycle_error(held.cycle)
+    return DependencyNotReady(
+        f"dependency '{_named(held.via)}' is not ready: it is held by the dependency cycle {held.cycle}"
+    )
