@@ -129,7 +129,7 @@ def test_a_bill_of_materials_names_what_is_installed(tmp_path: Path) -> None:
     subprocess.run(["make", "build/sbom/.ready"], cwd=ROOT, check=True, capture_output=True, timeout=280)
     tool = ROOT / "build" / "sbom" / "bin" / "cyclonedx-py"
     command = [str(tool), "environment", "--pyproject", str(ROOT / "pyproject.toml"), "-o", str(out), sys.executable]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=280)
     found = json.loads(out.read_text())
     assert found["bomFormat"] == "CycloneDX"
     assert found["metadata"]["component"]["name"] == "gitsync"
