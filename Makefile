@@ -15,10 +15,10 @@ WORKERS ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench cluster cluster-down constraints sbom base-image clean
+.PHONY: help demo test test-e2e lint format docs bench cluster cluster-down constraints sbom base-image clean
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
 	while read -r target what; do printf '  make %-13s %s\n' "$$target" "$$what"; done
 
 $(READY): pyproject.toml constraints.txt
@@ -31,9 +31,14 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## the redis and backend story, in a sandbox
 	$(BIN)/gitsync demo
 
-test: $(READY)  ## all tests (the first run builds the test control plane; that takes minutes)
-	$(BIN)/python -m tests.controlplane build
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+PYTEST = $(BIN)/python -m tests.controlplane build && \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test: $(READY)  ## the tests, but for most of those with whole agents (the first run builds the test control plane: minutes)
+	$(PYTEST) -m "not e2e" $(PYTEST_ARGS)
+
+test-e2e: $(READY)  ## the other tests: whole agents that are killed, limited, attacked, or take over from Flux
+	$(PYTEST) -m e2e $(PYTEST_ARGS)
 
 lint: $(READY)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check

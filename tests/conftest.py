@@ -2,7 +2,9 @@
 
 import signal
 import threading
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.controlplane.fixtures"]
@@ -16,3 +18,15 @@ settings.load_profile("gitsync")
 # also where it is to be ended by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: Where whole agents run, each in a cluster: left to ``make test-e2e``, a new file too, but for these, which show what
+#: the README promises. Elsewhere a test that takes as long says so itself (``pytest.mark.e2e``).
+E2E = Path(__file__).with_name("e2e")
+PROMISES = frozenset(f"test_e2e_{name}.py" for name in ("story", "prune", "kustomization", "plan"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is heeded
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(E2E) and item.path.name not in PROMISES:
+            item.add_marker(pytest.mark.e2e)

@@ -63,11 +63,20 @@ async def lag_during(work: Callable[[], Awaitable[object]], clock: Callable[[], 
 
 def time_with_a_core() -> float:
     """A clock, in seconds, that stands still while this thread could run and has no core."""
+    waited = _waited()
+    while True:
+        now = time.perf_counter()
+        before, waited = waited, _waited()
+        if waited == before:  # otherwise it has waited between the two, and the one knows of it and the other does not
+            return now - waited
+
+
+def _waited() -> float:
+    """Seconds in which this thread could run and had no core; 0 where the system does not tell."""
     try:
-        waited = int(_TURNS.read_text().split()[1]) / 1e9
-    except OSError:  # a system that does not tell
-        waited = 0.0
-    return time.perf_counter() - waited
+        return int(_TURNS.read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def _seconds_of(work: Callable[[], object]) -> float:

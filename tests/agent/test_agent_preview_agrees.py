@@ -18,6 +18,8 @@ from gitsync.settings import Settings
 from tests.controlplane.cluster import Cli, Cluster
 from tests.git.git_world import Repository
 
+pytestmark = pytest.mark.e2e  # whole agents
+
 RELEASES = "/apis/helm.toolkit.fluxcd.io/v2"
 CHART = {
     "charts/app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",

@@ -70,6 +70,7 @@ class Peak:
 MEMORY = "MiB of memory|want of memory"
 
 
+@pytest.mark.e2e  # a long attack
 @pytest.mark.parametrize(
     ("template", "words"),
     [

@@ -18,6 +18,8 @@ from gitsync.kustomize import find_kubectl
 from tests.controlplane import binaries
 from tests.controlplane.cluster import Cluster
 
+pytestmark = pytest.mark.e2e  # whole agents
+
 GITSYNC = Path(sys.executable).with_name("gitsync")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import urllib3
 
 from tests.controlplane.errors import ApiError, CommandError, ControlPlaneError
-from tests.controlplane.processes import LESS_GARBAGE_COLLECTION
+from tests.controlplane.processes import FRUGAL
 
 #: How often a server is asked that says that it is too early.
 _TRIES = 20
@@ -111,7 +111,7 @@ class Cli:
             command,
             env={
                 **os.environ,
-                **LESS_GARBAGE_COLLECTION,
+                **FRUGAL,
                 **(self.environment or {}),
                 "KUBECONFIG": str(self.kubeconfig),
             },

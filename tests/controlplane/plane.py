@@ -12,7 +12,7 @@ from tests.controlplane import components
 from tests.controlplane.certificates import write_certificates
 from tests.controlplane.cluster import Cluster, write_kubeconfig
 from tests.controlplane.components import Layout, Ports
-from tests.controlplane.processes import LESS_GARBAGE_COLLECTION, Process, ProcessId, free_ports, kept, listens
+from tests.controlplane.processes import FRUGAL, Process, ProcessId, free_ports, kept, listens
 from tests.controlplane.world import furnish, is_furnished
 
 
@@ -30,7 +30,7 @@ class ControlPlane:
         binaries: Mapping[str, Path],
         *,
         outlive_parent: bool = False,
-        environment: Mapping[str, str] = LESS_GARBAGE_COLLECTION,
+        environment: Mapping[str, str] = FRUGAL,
         issuer: str = components.ISSUER,
         trusts: Sequence[Mapping[str, Any]] = (),
     ) -> None:

@@ -21,9 +21,9 @@ from tests.controlplane.errors import StartError
 # Runs the command as a process that is killed when its parent is: PR_SET_PDEATHSIG (1), SIGKILL (9). Not a preexec_fn,
 # which Python warns of as soon as the parent has threads.
 _DIE_WITH_PARENT = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
-# For programs in Go: memory instead of time, much of which goes into garbage collection otherwise. The limit is
-# for small machines with several control planes.
-LESS_GARBAGE_COLLECTION = {"GOGC": "200", "GOMEMLIMIT": "500MiB"}
+# For programs in Go, with several control planes on few cores: memory instead of time, much of which goes into garbage
+# collection otherwise, and one core each, for to look for work on the others takes a fifth of an API server's time.
+FRUGAL = {"GOGC": "200", "GOMEMLIMIT": "500MiB", "GOMAXPROCS": "1"}
 # Below the range from which systems take the ports of outgoing connections, so that none of those is in the way.
 _PORTS = range(20_000, 32_000)
 

@@ -119,6 +119,7 @@ def test_a_real_api_server_takes_it(variant: str, reduced: Path, namespaced: Pat
     assert roles_bound(built(kubectl, directory)) == BOUND[variant]
 
 
+@pytest.mark.e2e  # a whole agent
 def test_the_reduced_rights_are_enough_for_the_sample_repository(
     reduced: Path, control_plane: Cluster, kubectl: Cli, charts: ChartServer, tmp_path: Path
 ) -> None:

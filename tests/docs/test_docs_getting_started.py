@@ -29,6 +29,7 @@ def script(directory: Path) -> str:
     return text.replace(PLACE, str(directory)).replace('export PATH="$PWD/.venv/bin:$PATH"\n', "")
 
 
+@pytest.mark.e2e  # whole programs
 @pytest.mark.timeout(600)
 def test_every_command_of_the_page_does_what_the_page_says(tmp_path: Path) -> None:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("GITSYNC_", "KUBE"))}

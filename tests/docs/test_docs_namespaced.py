@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gitsync.apply.live import LIST_FROM
 from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli, Cluster
@@ -78,6 +80,7 @@ def becomes(kubectl: Cli, name: str, reason: str, words: str) -> None:
     ask_until(ready, lambda found: found.get("reason") == reason and words in found["message"], reason, 90)
 
 
+@pytest.mark.e2e  # a whole agent
 def test_an_agent_of_one_namespace(control_plane: Cluster, kubectl: Cli, charts: ChartServer, tmp_path: Path) -> None:
     kubectl("create", "namespace", TEAM)
     kubectl("create", "namespace", OTHERS)

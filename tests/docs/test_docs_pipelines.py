@@ -63,6 +63,7 @@ def lines() -> list[str]:
     return [f"{hook['entry']} clusters/prod", *re.findall(r"^ *- (?:run: )?(gitsync .*)$", PAGE, re.MULTILINE)]
 
 
+@pytest.mark.e2e  # whole programs
 @pytest.mark.parametrize("line", lines())
 @pytest.mark.parametrize("is_wrong", [False, True])
 def test_their_command_lines_work_and_fail_when_something_is_wrong(line: str, is_wrong: bool, tmp_path: Path) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gitsync.cli import main
 from tests.docs.markdown import ROOT
 from tests.sopsfiles import AgeKey, decrypted
 
-GITSYNC = Path(sys.executable).with_name("gitsync")
 SAMPLE = ROOT / "sample-repo"
 
 
@@ -27,20 +27,28 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def gitsync(directory: Path, *words: str) -> Any:
-    done = subprocess.run([GITSYNC, *words], cwd=directory, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
+@pytest.fixture
+def gitsync(sample: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """What a command of gitsync prints in the checkout, as JSON."""
+    monkeypatch.chdir(sample)
+
+    def said(*words: str) -> Any:
+        code = main([*words, "-o", "json"])
+        out, err = capsys.readouterr()
+        assert code == 0, out + err
+        return json.loads(out)
+
+    return said
 
 
 @pytest.mark.parametrize("cluster", ["staging", "production"])
-def test_each_cluster_is_valid_and_in_order(sample: Path, cluster: str) -> None:
-    found = gitsync(sample, "validate", f"clusters/{cluster}", "--no-charts", "-o", "json")
+def test_each_cluster_is_valid_and_in_order(gitsync: Callable[..., Any], cluster: str) -> None:
+    found = gitsync("validate", f"clusters/{cluster}", "--no-charts")
     assert found["valid"]
     assert [problem["file"] for problem in found["problems"]] == (
         [] if cluster == "staging" else ["clusters/production/secrets.yaml"]  # encrypted: not all of it can be checked
     )
-    graph = gitsync(sample, "graph", f"clusters/{cluster}", "-o", "json")
+    graph = gitsync("graph", f"clusters/{cluster}")
     text = json.dumps(graph)
     assert text.index("default/redis") < text.index("default/backend")
 

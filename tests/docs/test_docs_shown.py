@@ -32,6 +32,8 @@ from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.git.git_world import Repository, http_git
 
+pytestmark = pytest.mark.e2e  # whole programs
+
 GITSYNC = Path(sys.executable).with_name("gitsync")
 #: The page whose commands belong together has a test of its own (test_docs_getting_started.py), and so has the command
 #: that takes long: tests/cli/test_cli_demo.py runs it with and without --keep and --kubeconfig.

@@ -3,6 +3,7 @@ write."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -25,21 +26,27 @@ __all__ = ["bad"]
 
 MIB = 1 << 20
 ENTRY = '{"version": "1.0.0", "urls": ["a.tgz"]}'
-#: Indexes of 42 to 48 MB with more than a million entries of one chart, each in another layout.
-INDEXES = {
-    "json": '{"apiVersion": "v1", "entries": {"app": [' + f"{ENTRY}, " * 1_060_000 + ENTRY + "]}}",
-    "flow": "apiVersion: v1\nentries: {app: [" + f"{ENTRY}, " * 1_060_000 + "]}",
-    "block": "apiVersion: v1\nentries:\n  app:\n" + "  - {version: 1.0.0, urls: [a]}\n" * 1_400_000,
-}
-#: Charts whose archive, or what is written by their templates, unfolds.
-CHARTS = {
-    "nested": chart_files()
-    | {
-        f"charts/inner{number}-1.0.0.tgz": packed(chart_files("inner", files__x_bin="\0" * (5 * MIB)))
-        for number in range(40)
-    },
-    "written": chart_files(templates__a_yaml='{{ range until 500 }}{{ "x" | repeat 1000000 }}{{ end }}'),
-}
+INDEXES = ("json", "flow", "block")
+
+
+def index(layout: str) -> str:
+    """42 to 48 MB with more than a million entries of one chart."""
+    return {
+        "json": '{"apiVersion": "v1", "entries": {"app": [' + f"{ENTRY}, " * 1_060_000 + ENTRY + "]}}",
+        "flow": "apiVersion: v1\nentries: {app: [" + f"{ENTRY}, " * 1_060_000 + "]}",
+        "block": "apiVersion: v1\nentries:\n  app:\n" + "  - {version: 1.0.0, urls: [a]}\n" * 1_400_000,
+    }[layout]
+
+
+@functools.cache
+def unfolding_chart(name: str) -> bytes:
+    """A chart whose archive, or what is written by its templates, unfolds."""
+    if name == "written":
+        return packed(chart_files(templates__a_yaml='{{ range until 500 }}{{ "x" | repeat 1000000 }}{{ end }}'))
+    inner = packed(chart_files("inner", files__x_bin="\0" * (5 * MIB)))
+    return packed(chart_files() | {f"charts/inner{number}-1.0.0.tgz": inner for number in range(40)})
+
+
 WORDS = {
     "json": ("200,000 versions", "of memory", "within"),
     "flow": ("200,000 versions", "of memory", "within"),
@@ -52,11 +59,11 @@ WORDS = {
 async def _answer(request: web.Request) -> web.StreamResponse:
     name = request.path.split("/")[1]
     if name in INDEXES:
-        return web.Response(body=INDEXES[name].encode())
+        return web.Response(body=index(name).encode())
     if request.path.endswith("index.yaml"):
         entry = {"name": "app", "version": "1.0.0", "urls": ["app-1.0.0.tgz"]}
         return web.json_response({"apiVersion": "v1", "entries": {"app": [entry]}})
-    return web.Response(body=packed(CHARTS[name]))
+    return web.Response(body=unfolding_chart(name))
 
 
 @pytest.fixture
@@ -70,8 +77,8 @@ def unfolding(background: Background) -> Iterator[Server]:
 def test_what_unfolds_is_an_error_of_its_own_release(
     agent: AgentProcess, fleet: Fleet, charts: ChartServer, unfolding: Server, releases: Watch, namespace: str, bad: str
 ) -> None:
-    assert all(42_000_000 < len(index) < 50 * MIB for index in INDEXES.values())
-    assert len(packed(CHARTS["nested"])) < 300_000
+    assert all(42_000_000 < len(index(layout)) < 50 * MIB for layout in INDEXES)
+    assert len(unfolding_chart("nested")) < 300_000
     first = repository(namespace, charts.url) + "---\n" + release(namespace, "first")
     fleet.commit({"fleet/first.yaml": first}, "an honest one")
     agent.arguments.append("--path=fleet")

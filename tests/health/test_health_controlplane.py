@@ -10,7 +10,11 @@ from tests.controlplane.cluster import Cli
 from tests.health.live import WORKLOADS, history, look, until
 
 MENDED = {
-    "spec": {"replicas": 2, "template": {"spec": {"containers": [{"name": "app", "image": "app:1"}]}}},
+    "spec": {
+        "replicas": 2,
+        "progressDeadlineSeconds": 600,  # as slow as the machine may be: what is mended has not failed again
+        "template": {"spec": {"containers": [{"name": "app", "image": "app:1"}]}},
+    },
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from gitsync.live.revisions import revision_changes, values_at
@@ -55,7 +56,8 @@ def test_of_what_is_out_of_a_secret_it_is_seen_only_that_it_has_changed_however_
     new = record(2, "info", {"auth": {"pin": 9876, "user": "ann"}, "users": [{"pin": 1}, {"pin": 77}]})
     (changed,) = lines(revision_changes(old, new, (), hidden)).values()
     assert [line.partition("masked:")[0] for line in changed] == ["-    pin: ", "+    pin: "]
-    assert not any(digits in str(changed) for digits in ("1234", "9876", "77"))
+    told = re.sub(r"masked:[0-9a-f]+", "masked", str(changed))  # digits of a digest are anybody's
+    assert not any(digits in told for digits in ("1234", "9876", "77"))
     assert list(values_at(old, [*hidden, ("auth", "nothing"), ("users", 9)])) == [1234, 77]
 
 

@@ -34,7 +34,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 #: Set by .ci/run: there, a test that has no browser fails.
 NEEDED = bool(os.environ.get("GITSYNC_NEED_CHROMIUM"))
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None and not NEEDED, reason="there is no Chromium on the PATH")
+pytestmark = [
+    pytest.mark.e2e,  # a browser
+    pytest.mark.skipif(CHROMIUM is None and not NEEDED, reason="there is no Chromium on the PATH"),
+]
 
 
 @pytest_asyncio.fixture
