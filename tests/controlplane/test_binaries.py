@@ -26,6 +26,7 @@ def test_versions_are_those_of_the_modules() -> None:
         "registry": "3.1.2",
         "versitygw": "1.8.0",
         "sops": "3.13.3",
+        "kustomize": "5.8.1",
         "age-keygen": "1.3.1",
         "kustomize-controller": "1.9.4",
         "promtool": "0.316.0",
