@@ -22,7 +22,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_threa
 #: Where whole agents run, each in a cluster: left to ``make test-e2e``, a new file too, but for these, which show what
 #: the README promises. Elsewhere a test that takes as long says so itself (``pytest.mark.e2e``).
 E2E = Path(__file__).with_name("e2e")
-PROMISES = frozenset(f"test_e2e_{name}.py" for name in ("story", "prune", "kustomization", "plan"))
+PROMISES = frozenset(f"test_e2e_{name}.py" for name in ("story", "prune", "kustomization"))
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is heeded

@@ -18,6 +18,8 @@ from tests.controlplane.errors import ApiError
 from tests.docs.markdown import ROOT
 from tests.yamls import documents
 
+pytestmark = pytest.mark.e2e  # whole agents come and go
+
 IMAGE = "registry.example:5000/gitsync:0.1.0"
 PLACE = "gitsync-trial"
 AGENT = f"/apis/apps/v1/namespaces/{PLACE}/deployments/gitsync"

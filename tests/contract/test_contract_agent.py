@@ -16,6 +16,8 @@ from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import SAMPLE, story
 
+pytestmark = pytest.mark.e2e  # whole agents
+
 REDIS, BACKEND = "releases/redis.yaml", "releases/backend.yaml"
 
 
