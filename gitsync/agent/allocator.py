@@ -17,9 +17,6 @@ LARGE: Final = 1 << 20
 HEAPS: Final = 2
 #: For what is read of a TLS connection at a time: four of its records, the longest that there are.
 READ_BUFFER: Final = 64 << 10
-#: New objects that may be garbage in circles before it is looked for, and how often among these before older ones are
-#: looked at. Python's 700 and 10 cost a tenth of the agent's CPU when there is much to do.
-YOUNG: Final = (5_000, 10)
 
 
 def give_back() -> None:
@@ -40,9 +37,8 @@ def read_less_at_once() -> None:
 
 
 def collect_less() -> None:
-    """Look for garbage in circles less often, and never in what is there now: called whenever an agent has started.
-    All modules are loaded then, which are most of what Python would walk through each time, for a tenth of a second."""
+    """Look for garbage in circles in what comes from now on only: called whenever an agent has started. All modules are
+    loaded then, which are most of what Python would walk through each time, for a tenth of a second."""
     gc.unfreeze()  # what an agent with other settings has left
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*YOUNG)
