@@ -12,7 +12,7 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, Origin
 from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import FIELD_MANAGER, SOURCE_GROUP, flux_sync_of, sync_of
+from gitsync.api.names import FIELD_MANAGER, RECONCILIATION_SUCCEEDED, SOURCE_GROUP, flux_sync_of, sync_of
 from gitsync.apply.ownership import prune_disabled
 from gitsync.build import Builder, BuildSpec
 from gitsync.diff import subset_differs
@@ -33,7 +33,8 @@ from gitsync.sync.kustomization.inputs.building import build_spec
 from gitsync.sync.kustomization.inputs.keys import keys_of, keys_secret
 from gitsync.sync.kustomization.inputs.variables import texts, variables_of
 from gitsync.sync.kustomization.reconcile.unsupported import check_access, refuse_unsupported
-from gitsync.sync.kustomization.waiting.dependencies import blocked
+from gitsync.sync.kustomization.waiting.dependencies import BOOTSTRAP, blocked, stand_in
+from gitsync.sync.standing import Standing
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, Remote
@@ -284,10 +285,15 @@ class Unfolding(TakenAsReady):
     def _block(self, kustomization: Kustomization, held: HeldByCycle[ObjectKey] | None) -> GitsyncError | None:
         """Why one would never go on. What is not ready yet is taken as ready: shown is what comes of a commit when
         everything went well."""
-        block = blocked(kustomization, held, self.manifest, lambda _: "", {})
+        block = blocked(kustomization, held, self._awaited, lambda _: "", {})
         if block is None or (held is None and not isinstance(block.error, DependencyMissing)):
             return None
         return block.error
+
+    def _awaited(self, key: ObjectKey) -> Manifest | None:
+        """An object that may be waited for. By Flux's own name that is the sync of the settings, made or not."""
+        found = self.manifest(key)
+        return stand_in(Standing(RECONCILIATION_SUCCEEDED, "")) if found is None and key == BOOTSTRAP else found
 
     def _all_releases(self) -> dict[ObjectKey, HelmRelease | None]:
         """The HelmReleases that there will be: those of the cluster, as Git has them where it does."""

@@ -172,3 +172,18 @@ def test_a_variable_out_of_a_secret_is_not_shown(commits: Commits, namespace: st
     assert code == 2, err
     assert f"+ create ConfigMap/{namespace}/one (kustomization {namespace}/a, a/one.yaml:1:1" in out
     assert "unspeakable" not in out + err
+
+
+def test_the_sync_itself_is_what_depends_on_flux_s_own_kustomization_wait_for(commits: Commits, namespace: str) -> None:
+    """Flux's operator makes that one of a FluxInstance: it is not in Git."""
+    own = [{"name": "flux-system", "namespace": "flux-system"}]
+    commits.commit(
+        {
+            "clusters/apps.yaml": kustomization(namespace, "apps", "./apps", dependsOn=own),
+            "apps/plain.yaml": config_map(namespace, "plain"),
+        }
+    )
+    assert set(commits.as_planned().doing("create")) == {
+        f"Kustomization/{namespace}/apps",
+        f"ConfigMap/{namespace}/plain",
+    }
