@@ -93,3 +93,9 @@ class CommitInfo:
     def short(self) -> str:
         """The first seven digits, as ``git log --oneline`` shows them."""
         return self.id[:7]
+
+
+def without_managed_fields(manifest: Manifest) -> Manifest:
+    """An object without the record of who has written which field of it, which is long. A new one."""
+    metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+    return {**manifest, "metadata": metadata}

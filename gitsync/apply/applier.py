@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey, without_managed_fields
 from gitsync.apply.deleted import wait_deleted
 from gitsync.apply.fieldmanagers import TakeOver, Writer, merged, pruned, taken_over
 from gitsync.apply.order import waves
@@ -153,9 +153,8 @@ class Applier:
             answer, after = await self._foreseen(storable(manifest))
             if answer is after:
                 return answer
-            metadata = {name: value for name, value in after["metadata"].items() if name != "managedFields"}
             try:
-                return await self._cluster.replace({**after, "metadata": metadata}, manager=self._manager, dry_run=True)
+                return await self._cluster.replace(without_managed_fields(after), manager=self._manager, dry_run=True)
             except Forbidden:
                 return after  # whose rights are only to apply: without the server's defaults, then
 

@@ -14,7 +14,7 @@ limits        bounds
 """
 
 from gitsync.build.builder import Builder
-from gitsync.build.directories import Directories, KeysOf, SpecOf
+from gitsync.build.directories import Directories, KeysOf, SpecOf, as_it_is
 from gitsync.build.limits import MAX_REMOTE_FILE
 from gitsync.build.remote import Fetched, Remote, RemoteDirectory, RemoteFile, Remotes
 from gitsync.build.spec import BuildSpec
@@ -31,4 +31,5 @@ __all__ = [
     "RemoteFile",
     "Remotes",
     "SpecOf",
+    "as_it_is",
 ]

@@ -23,8 +23,8 @@ KeysOf = Callable[[Desired], Awaitable[Keys | None]]
 SpecOf = Callable[[Desired], Awaitable[BuildSpec | None]]
 
 
-async def _as_it_is(_: Desired) -> None:
-    """Nobody asks for anything else."""
+async def as_it_is(_: Desired) -> None:
+    """See SpecOf: nobody says how it is built."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Directories:
         tree: Tree,
         path: str = "",
         keys_of: KeysOf | None = None,
-        spec_of: SpecOf = _as_it_is,
+        spec_of: SpecOf = as_it_is,
     ) -> Desired:
         """What a directory of a tree wants. One that ``spec_of`` says something of is built as that of any
         Kustomization: what is wrong with a file keeps all of it.

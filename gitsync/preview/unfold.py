@@ -33,7 +33,7 @@ from gitsync.sync.kustomization.inputs.building import build_spec
 from gitsync.sync.kustomization.inputs.keys import keys_of, keys_secret
 from gitsync.sync.kustomization.inputs.variables import texts, variables_of
 from gitsync.sync.kustomization.reconcile.unsupported import check_access, refuse_unsupported
-from gitsync.sync.kustomization.waiting.dependencies import BOOTSTRAP, blocked, stand_in
+from gitsync.sync.kustomization.waiting.dependencies import awaited, blocked
 from gitsync.sync.standing import Standing
 
 if TYPE_CHECKING:
@@ -291,9 +291,7 @@ class Unfolding(TakenAsReady):
         return block.error
 
     def _awaited(self, key: ObjectKey) -> Manifest | None:
-        """An object that may be waited for. By Flux's own name that is the sync of the settings, made or not."""
-        found = self.manifest(key)
-        return stand_in(Standing(RECONCILIATION_SUCCEEDED, "")) if found is None and key == BOOTSTRAP else found
+        return awaited(key, self.manifest(key), Standing(RECONCILIATION_SUCCEEDED, ""))
 
     def _all_releases(self) -> dict[ObjectKey, HelmRelease | None]:
         """The HelmReleases that there will be: those of the cluster, as Git has them where it does."""

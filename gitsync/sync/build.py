@@ -11,7 +11,7 @@ import structlog
 
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import CommitInfo, ObjectKey
-from gitsync.build import Directories, KeysOf, SpecOf
+from gitsync.build import Directories, KeysOf, SpecOf, as_it_is
 from gitsync.errors import ChartError, GitRefused
 from gitsync.git import Resolved
 from gitsync.logs import Once
@@ -39,10 +39,6 @@ async def _nothing() -> list[Verification]:
     return []
 
 
-async def _as_it_is(_: Desired) -> None:
-    """No Kustomization stands for it."""
-
-
 @dataclass
 class CommitSource:
     """Reads commits for the sync ``name``. ``path`` is the directory of the repository that holds the manifests, "" for
@@ -56,7 +52,7 @@ class CommitSource:
     workers: Workers
     path: str = ""
     keys_of: KeysOf | None = None
-    spec_of: SpecOf = _as_it_is
+    spec_of: SpecOf = as_it_is
     demands: Callable[[], Awaitable[list[Verification]]] = _nothing
 
     def __post_init__(self) -> None:

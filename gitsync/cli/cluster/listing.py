@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey, without_managed_fields
 from gitsync.cli.common.liveobject import find
 from gitsync.cli.common.output import as_yaml, format_row, object_as_json, one_line, say, widths, write
 from gitsync.errors import Forbidden, KindUnknown
@@ -128,14 +128,8 @@ async def _objects(cluster: Cluster, kind: Kind, query: Query) -> list[Manifest]
     else:
         found = await cluster.list(kind.group, kind.kind, namespace=query.namespace, labels=query.labels)
         found.sort(key=ObjectKey.of)
-    return [_without_managed_fields(manifest) for manifest in found if query.wants(manifest)]
+    return [without_managed_fields(manifest) for manifest in found if query.wants(manifest)]
 
 
 def _print_data(value: Any, query: Query) -> None:
     write(object_as_json(value) if query.output == "json" else "---\n" * query.watch + as_yaml(value))
-
-
-def _without_managed_fields(manifest: Manifest) -> Manifest:
-    """As kubectl shows objects."""
-    metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
-    return {**manifest, "metadata": metadata}

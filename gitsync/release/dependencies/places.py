@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from gitsync.api.fields import FieldPath
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey, Origin
+from gitsync.api.kinds import is_kustomization, is_release
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import DEPENDS_ON_ORIGIN_ANNOTATION, ORIGIN_ANNOTATION
 from gitsync.graph import Edge
@@ -90,6 +91,14 @@ def _fields(model: Waiting) -> Iterator[tuple[ObjectKey, FieldPath]]:
             yield check.key, ("spec", "healthChecks", number)
 
 
+def edge_origins(item: DesiredObject) -> list[Origin]:
+    """Where a commit has the dependsOn entries of a HelmRelease or Kustomization; none for another object."""
+    if not (is_release(item.key) or is_kustomization(item.key)):
+        return []
+    count = len((item.manifest.get("spec") or {}).get("dependsOn") or ())
+    return [item.field_origin(("spec", "dependsOn", number)) for number in range(count)]
+
+
 def edges_of(model: Waiting) -> Sequence[Edge[ObjectKey]]:
     """Each dependsOn entry of an object of the cluster, with the place where sync had found it when it was applied:
     ``path:line`` lines in the entries' order."""
@@ -104,8 +113,8 @@ def edges_of(model: Waiting) -> Sequence[Edge[ObjectKey]]:
 
 
 class KnownEdges(Generic[M, E]):
-    """The edges of objects, worked out once for each state of an object: an order is made anew whenever one comes, and
-    a hundred that come with a commit would each be a look at all others' texts."""
+    """The edges of objects, worked out once for each state of an object: the order is made anew for each of a hundred
+    that come with a commit, and would work out those of all others each time."""
 
     def __init__(self, edges: Callable[[M], Sequence[E]]) -> None:
         self._edges = edges

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gitsync.api import drop_nulls
 from gitsync.api.builtin import is_builtin
-from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, Origin
+from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, without_managed_fields
 from gitsync.api.kinds import defined_kind, is_kustomization, is_own_kind, is_release, is_statusless
 from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applied, Applier, storable
@@ -43,6 +43,7 @@ from gitsync.health import Health
 from gitsync.logs import Once
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex
+from gitsync.release.dependencies.places import edge_origins
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.values.lines import lines_written
 from gitsync.release.wanted.syncclaims import SyncClaims
@@ -431,7 +432,7 @@ class Rollout:
             self._made_at = asyncio.get_running_loop().time() + MADE_OF_IT
         if self.spec.is_release(step.key):
             self.repository.reached(step.key)
-            self.index.update(step.key, _without_managed_fields(answer))
+            self.index.update(step.key, without_managed_fields(answer))
             self.wanted.claims.reached(self.owner.claimant, step.key)
 
     async def _until_served(self, key: ObjectKey, crd: Manifest) -> None:
@@ -503,20 +504,7 @@ class Rollout:
         return bool(self.spec.cluster) or not (is_statusless(key) or (self.hopeless is not None and is_own_kind(key)))
 
 
-def edge_origins(item: DesiredObject) -> list[Origin]:
-    """Where the dependsOn entries of a HelmRelease or Kustomization are written; none for another object."""
-    if not (is_release(item.key) or is_kustomization(item.key)):
-        return []
-    count = len((item.manifest.get("spec") or {}).get("dependsOn") or ())
-    return [item.field_origin(("spec", "dependsOn", number)) for number in range(count)]
-
-
 def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:
     """The commit to stamp: this one, but for an object that merely drifted the one that brought its content."""
     drifted = commit_of(step.live) if step.verdict == "drifted" and step.live is not None else None
     return drifted or commit
-
-
-def _without_managed_fields(manifest: Manifest) -> Manifest:
-    rest = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
-    return {**manifest, "metadata": rest}

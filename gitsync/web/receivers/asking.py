@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey, without_managed_fields
 from gitsync.api.receiver import ANY_NAME, Receiver, ReceiverResource
 from gitsync.errors import CrossNamespaceRefused, GitsyncError, RetryableError
 from gitsync.live.requests import request
@@ -119,7 +119,7 @@ class Asking:
 
 def _shown(manifest: Manifest) -> Manifest:
     """What expressions are shown of an object."""
-    metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+    metadata = without_managed_fields(manifest)["metadata"]
     return {"apiVersion": manifest.get("apiVersion"), "kind": manifest.get("kind"), "metadata": metadata}
 
 

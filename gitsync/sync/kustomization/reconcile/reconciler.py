@@ -43,11 +43,10 @@ from gitsync.sync.kustomization.reconcile.surroundings import Surroundings
 from gitsync.sync.kustomization.reconcile.unsupported import check_access, refuse_unsupported
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.kustomization.waiting.dependencies import (
-    BOOTSTRAP,
     Answers,
     Blocked,
+    awaited,
     blocked,
-    stand_in,
     why_not_ready,
 )
 from gitsync.sync.kustomization.waiting.health import Health
@@ -216,9 +215,7 @@ class KustomizationReconciler:
         return blocked(kustomization, held, self._awaited, self._trees.revision_of, answers)
 
     def _awaited(self, key: ObjectKey) -> Manifest | None:
-        """An object that may be waited for. By Flux's own name that is the sync of the settings, made or not."""
-        found, standing = self._around.find(key), self._around.root.standing()
-        return stand_in(standing) if found is None and key == BOOTSTRAP and standing is not None else found
+        return awaited(key, self._around.find(key), self._around.root.standing())
 
     def _to_come(self, kustomization: Kustomization, answers: Answers) -> float:
         """Seconds to wait for the commit to come to a release that this one depends on: it is ready as it was before.

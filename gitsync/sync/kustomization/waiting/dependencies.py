@@ -88,6 +88,12 @@ def why_not_ready(
     return f": it has yet to apply {wanted}" + (", and is suspended" if suspended else "")
 
 
+def awaited(key: ObjectKey, found: Manifest | None, root: Standing | None) -> Manifest | None:
+    """An object that may be waited for, as it was ``found``. By Flux's own name that is the sync of the settings, made
+    or not; ``root`` is how that stands."""
+    return stand_in(root) if found is None and key == BOOTSTRAP and root is not None else found
+
+
 def stand_in(standing: Standing) -> Manifest:
     """The sync of the settings as the Kustomization of Flux's own name, for those that depend on it where nobody has
     made one."""
