@@ -210,7 +210,8 @@ def _desired(commit: CommitInfo, tree: Tree, plan: Plan, parts: Sequence[Built])
     desired = assemble(commit, contents, Selection(errors=errors, unread=list(plan.unread)))
     warnings = (*plan.warnings, *desired.warnings)
     files, is_unbuilt = len(plan.files) + len(plan.kustomizations), any(part.is_unbuilt for part in parts)
-    return replace(desired, files=files, warnings=warnings, tree=tree, is_unbuilt=is_unbuilt)
+    weight = sum(part.weight for part in parts)
+    return replace(desired, files=files, warnings=warnings, tree=tree, is_unbuilt=is_unbuilt, weight=weight)
 
 
 def _pointers(plan: Plan, contents: Mapping[str, bytes]) -> list[ManifestError]:

@@ -137,7 +137,7 @@ def test_what_the_root_s_kustomization_had_elsewhere_goes_when_it_stands_for_the
     uid = kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
     moved = {"clusters/prod/moves.yaml": in_namespace(namespace, "moves"), **dict.fromkeys(other)}
     finished(agent, fleet.commit({**here, **moved}, "here again"))
-    kubectl("wait", "--for=delete", "configmap/goes", "-n", namespace, "--timeout=30s")
+    kubectl("wait", "--for=delete", "configmap/goes", "-n", namespace, "--timeout=110s")
     assert kubectl("get", "configmap", "moves", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == uid
     assert '"level":"error"' not in agent.log
     agent.stop()

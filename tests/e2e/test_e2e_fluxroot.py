@@ -166,7 +166,7 @@ def test_who_depends_on_flux_system_goes_on_before_what_that_has_brought_is_read
     agent.start()
     kubectl("wait", "--for=create", "configmap/one", "-n", namespace, "--timeout=60s")
     if made:
-        ready = ("--for=condition=Ready", f"{KUSTOMIZATIONS}/flux-system", "-n", "flux-system", "--timeout=30s")
+        ready = ("--for=condition=Ready", f"{KUSTOMIZATIONS}/flux-system", "-n", "flux-system", "--timeout=110s")
         kubectl("wait", *ready)
     ended = [line for line in agent.said("sync finished") if "sync" not in line.fields]
     assert not ended, "it waits for the release"

@@ -54,7 +54,6 @@ def test_what_goes_to_a_kustomization_of_the_same_chart_that_cannot_be_built_yet
     agent.until(
         lambda line: line.msg == "object kept" and f"sync/{namespace}/k may want it" in line.fields["why"],
         "the objects are kept",
-        timeout=30,
     )
     able = kustomization(namespace, "k", "./k")
     finished(agent, fleet.commit({"clusters/o.yaml": release(namespace, "o", able)}, "which can be built"))

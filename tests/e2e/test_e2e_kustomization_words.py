@@ -81,7 +81,9 @@ def test_a_commit_that_is_held_is_warned_of_once_for_each_cause(
     second = new_agent(other_fleet, "--path=clusters")
     second.start().wait_for("commit is held until it is confirmed")
     second.wait_for("charts of the commit before cannot be read")
-    time.sleep(25.0)  # a try every ten seconds, of which nothing is to be heard
+    for number in range(3):  # each of which is held, and looks for them again
+        head = other_fleet.commit({"README": f"{number}"}, "another one")
+        second.wait_for("commit is held until it is confirmed", commit=head[:7])
     assert len(second.said("charts of the commit before cannot be read")) == 1
 
 

@@ -127,7 +127,7 @@ def test_a_release_that_was_deleted_by_hand_comes_back(
     commits.agent.kill()
     kubectl("delete", "helmrelease", "a", "-n", namespace, "--wait=false")
     commits.agent.start()
-    commits.agent.wait_for("release uninstalled", release=f"{namespace}/a", timeout=30)
+    commits.agent.wait_for("release uninstalled", release=f"{namespace}/a")
     ask_until(commits.uid, lambda now: now not in ("", uid), "it is installed anew", timeout=60)
 
 

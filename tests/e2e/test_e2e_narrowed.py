@@ -43,7 +43,7 @@ def test_what_moves_to_who_is_not_served_stays(
     }
     commit = fleet.commit(after, "to who is not served")
     finished(agent, commit)
-    kubectl("wait", "--for=delete", "configmap/goes", "-n", namespace, "--timeout=10s")
+    kubectl("wait", "--for=delete", "configmap/goes", "-n", namespace, "--timeout=110s")
     (kept,) = agent.said("object kept", commit=commit[:7])
     assert kept.fields["why"].endswith("may want it, which is not served (watch_namespace)")
     agent.stop()

@@ -32,7 +32,7 @@ class OwnPage:
     def __init__(self, address: str) -> None:
         self._base = address.partition("/?")[0]
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        self._opener.open(address, timeout=30).close()
+        self._opener.open(address, timeout=60).close()
 
     def get(self, path: str, timeout: float = 120.0) -> tuple[int, str]:
         try:

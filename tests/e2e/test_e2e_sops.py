@@ -301,8 +301,8 @@ def test_what_is_encrypted_in_the_directory_of_the_agent_itself(
     assert f"ConfigMap/{namespace}/plain" not in plan, "all but what is encrypted is compared"
 
     give_key(key)
-    agent.wait_for("object created", object=f"Secret/{namespace}/login", timeout=30)
-    agent.wait_for("object created", object=f"Secret/{namespace}/vars", timeout=30)
+    agent.wait_for("object created", object=f"Secret/{namespace}/login")
+    agent.wait_for("object created", object=f"Secret/{namespace}/vars")
     assert (password("login"), password("vars")) == (PASSWORD, TOKEN)
     code, plan, errors = agent.ended("plan", *(flag for flag in agent.arguments if flag.startswith(PLANNED)))
     assert (code, "login" in plan) == (0, False), f"{plan}{errors}"

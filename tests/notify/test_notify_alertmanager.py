@@ -37,7 +37,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
         "--cluster.listen-address=",
     ]
     process = Process("alertmanager", command, tmp_path / "log", outlive_parent=False)
-    process.wait_until(lambda: listens(port), time.monotonic() + 30)
+    process.wait_until(lambda: listens(port), time.monotonic() + 60)
     yield f"http://127.0.0.1:{port}"
     process.stop()
 
