@@ -34,7 +34,6 @@ from gitsync.tree import Tree
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.manifests.commits import Repository
 from tests.release.reconciling import finds_nothing, renders_nothing
-from tests.until import until
 
 #: What a commit holds: ConfigMaps by name, with their text; the HelmRelease ``app`` (suspended), with a value.
 Content = Mapping[str, str]
@@ -163,14 +162,6 @@ class Place:
         await self.cluster.patch(self.key(name), patch, manager="somebody")
         if finalizer:
             await self.cluster.delete(self.key(name))
-
-    async def pod_said(self, text: str) -> None:
-        """Wait until a pod in the namespace says this of itself."""
-
-        async def said() -> bool:
-            return text in str(await self.cluster.list("", "Pod", namespace=self.namespace))
-
-        await until(said)
 
     async def texts(self, *names: str) -> dict[str, str | None]:
         """What these objects say; None of one that is not there."""
