@@ -1,4 +1,4 @@
-"""Each test is in one of two runs, ``make test`` and ``make test-e2e``, none is in neither, and none stands on another."""
+"""Each test is in one of two runs, ``make test`` and ``make test-e2e``, and none stands on another."""
 
 from __future__ import annotations
 

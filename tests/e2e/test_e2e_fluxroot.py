@@ -11,10 +11,10 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.encrypted import PASSWORD, closed, secret
+from tests.e2e.fluxrepositories import SYNC, config_map, data, kustomization
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import finished
-from tests.e2e.test_e2e_fluxrepo import SYNC, config_map, data, kustomization
-from tests.e2e.test_e2e_sops import PASSWORD, closed, secret
 from tests.sopsfiles import AgeKey, age_key, program
 
 KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"

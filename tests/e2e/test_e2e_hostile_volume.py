@@ -13,13 +13,13 @@ from tests.controlplane.cluster import Cluster
 from tests.e2e.admission import slow_to_admit
 from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
+from tests.e2e.gitcharts import chart_files, in_git
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.hostiletenants import KUSTOMIZATION, Tenant, bad, git_repository, honest, served
+from tests.e2e.hostility import GRACE
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.limits import limited
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_gitcharts import chart_files, in_git
-from tests.e2e.test_e2e_hostile import GRACE
-from tests.e2e.test_e2e_hostile_builds import KUSTOMIZATION, Tenant, bad, git_repository, honest, served
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.e2e.watching import Watch, is_ready, says
 from tests.git.git_world import HttpGit, Repository, http_git
 from tests.until import ask_until

@@ -6,13 +6,13 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.failing import ROLLED_BACK, failing, uids
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
+from tests.e2e.mapcharts import CHART as MAPS
+from tests.e2e.mapcharts import GONE, Commits, release
 from tests.e2e.moving import CHART as BOX
 from tests.e2e.moving import Moved, both, box
-from tests.e2e.test_e2e_handover_broken import CHART as MAPS
-from tests.e2e.test_e2e_handover_broken import GONE, Commits, release
-from tests.e2e.test_e2e_handover_failures import ROLLED_BACK, failing, uids
 from tests.until import ask_until
 
 CHARTS = {**MAPS, **BOX, "charts/other/Chart.yaml": "apiVersion: v2\nname: other\nversion: 1.0.0\n"}

@@ -10,9 +10,9 @@ from tests.controlplane.cluster import Cli
 from tests.docs.markdown import ROOT
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import Moved, finished, uids_when_there
-from tests.e2e.test_e2e_kustomization import kustomization
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, box, finished
-from tests.e2e.test_e2e_page import asked, serving, words
+from tests.e2e.pages import asked, serving, words
 from tests.forked import Forked
 from tests.until import ask_until
 

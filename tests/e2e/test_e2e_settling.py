@@ -12,6 +12,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, Moved, both, box, finished
+from tests.e2e.settling import NESTED, uids
 
 #: In the chart, a Deployment that never becomes ready.
 STUCK = {
@@ -45,13 +46,6 @@ spec:
 {{- end }}
 """
 }
-
-#: In the chart, what the values hold as text.
-NESTED = {"charts/box/templates/nested.yaml": "{{ .Values.nested }}\n"}
-
-
-def uids(kubectl: Cli, *moved: Moved) -> list[str]:
-    return [item.live(kubectl)["uid"] for item in moved]
 
 
 def never_ready(text: str, *, forever: bool) -> str:

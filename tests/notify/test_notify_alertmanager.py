@@ -19,7 +19,7 @@ from gitsync.notify.sender import send
 from gitsync.notify.services.registry import SERVICES
 from tests.controlplane import binaries
 from tests.controlplane.processes import Process, free_ports, listens
-from tests.notify.test_notify_services import BAD, target
+from tests.notify.telling import BAD, target
 
 CONFIG = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 
