@@ -29,7 +29,7 @@ __all__ = ["bad", "honest", "served"]
 #: Directories that are built, and the ConfigMaps of each, which come to 15 MiB.
 BUILDS, MAPS, MAP = 40, 20, 750_000
 #: So many of them do not fit into so much memory.
-MANY_BUILT, FEW = 20, 500 << 20
+MANY_BUILT, FEW = 10, 500 << 20
 #: Seconds that a ConfigMap takes where the API server has to ask somebody about it.
 SLOW = 12.0
 #: Releases, each with a repository and a values file of its own.

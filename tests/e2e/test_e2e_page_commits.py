@@ -9,10 +9,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
-from tests.e2e.manifests import config_map
+from tests.e2e.manifests import config_map, release, repository
 from tests.e2e.moving import CHART, box, finished
 from tests.e2e.pages import asked, serving, words
 from tests.forked import Forked
@@ -58,16 +59,17 @@ def own_page(agent: AgentProcess, *flags: str) -> Iterator[OwnPage]:
 
 
 def test_a_commits_page_tells_the_order_and_what_each_object_waited_for(
-    new_agent: NewAgent, fleet: Fleet, namespace: str
+    new_agent: NewAgent, fleet: Fleet, charts: ChartServer, namespace: str
 ) -> None:
     agent, port = serving(new_agent, fleet)
     files = {
         **CHART,
         "fleet/backend.yaml": box(namespace, "backend", needs="redis"),
-        # Three of them, one after the other: the last is looked at long before it can be its turn.
+        # One after the other, the first of which takes its time: the last has said for what it waits long before.
         "fleet/redis.yaml": box(namespace, "redis", needs="store"),
         "fleet/store.yaml": box(namespace, "store", needs="disk"),
-        "fleet/disk.yaml": box(namespace, "disk"),
+        "fleet/disk.yaml": release(namespace, "disk", values={"args": ["--ready-after=6s"]}),
+        "fleet/source.yaml": repository(namespace, charts.url),
         "fleet/plain.yaml": config_map(namespace, "plain"),
     }
     commit = fleet.commit(files, "redis and backend")

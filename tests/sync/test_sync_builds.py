@@ -14,6 +14,7 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.budget import Budget
 from gitsync.build import Builder, BuildSpec
+from gitsync.build.builder import Admit
 from gitsync.manifests import Desired
 from gitsync.runtime.progress import reporting
 from gitsync.sources.resolve.treeartifact import TreeArtifact
@@ -23,8 +24,8 @@ from tests.until import until
 
 MIB = 1 << 20
 LARGE = 15 * MIB
-#: So many of that size there is room for in one namespace, each as it is wanted and as the API server has it.
-AT_ONCE = OF_NAMESPACE // (2 * LARGE)
+#: So many of that weight there is room for in one namespace.
+AT_ONCE = OF_NAMESPACE // LARGE
 
 
 def key(name: str, namespace: str = "bad") -> ObjectKey:
@@ -32,14 +33,17 @@ def key(name: str, namespace: str = "bad") -> ObjectKey:
 
 
 class Counting:
-    """Stands in for the Builder: what it has made, as long as anybody has it. ``weight`` of each."""
+    """Stands in for the Builder: what it has made, as long as anybody has it. ``weight`` of each, made of files of
+    ``size``."""
 
-    def __init__(self, weight: int) -> None:
+    def __init__(self, weight: int, size: int | None = None) -> None:
         self.weight = weight
+        self.size = weight // 2 if size is None else size
         self.made: weakref.WeakSet[Desired] = weakref.WeakSet()
         self.builds = 0
 
-    async def build(self, commit: CommitInfo, tree: Tree, spec: BuildSpec) -> Desired:
+    async def build(self, commit: CommitInfo, tree: Tree, spec: BuildSpec, admit: Admit) -> Desired:
+        await admit(self.size)
         await asyncio.sleep(0)
         self.builds += 1
         desired = _Desired(commit, {}, weight=self.weight)
@@ -98,22 +102,26 @@ async def many(world: World, count: int = 40) -> AsyncIterator[list[asyncio.Task
 async def test_of_many_that_are_large_no_more_are_in_memory_than_there_is_room_for() -> None:
     world = World(Counting(LARGE))
     async with many(world):
+        await until(lambda: len(world.working) == AT_ONCE)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(world.builder.made) == world.builder.builds == AT_ONCE
+    assert world.most == AT_ONCE
+    assert world.builder.builds == 40, "each is built once"
+
+
+async def test_what_is_larger_than_its_files_is_built_once_more_when_there_is_room() -> None:
+    world = World(Counting(LARGE, size=1000))
+    async with many(world):
         await until(lambda: world.builder.builds >= 40)  # each has been built once, and most of them let go
         await until(lambda: len(world.working) == AT_ONCE)
         assert len(world.builder.made) == AT_ONCE
     assert world.most <= AT_ONCE
-    assert world.builder.builds <= 2 * 40, "no more than once more for each that found no room"
-
-
-async def test_what_is_known_to_be_large_is_not_built_before_there_is_room() -> None:
-    world = World(Counting(LARGE))
-    async with many(world):
-        await until(lambda: len(world.working) == AT_ONCE)
+    assert world.builder.builds <= 2 * 40
     world.applied, world.builder.builds = asyncio.Event(), 0
     async with many(world):
         await until(lambda: len(world.working) == AT_ONCE)
-        await asyncio.sleep(0)
-        assert world.builder.builds == AT_ONCE
+        assert world.builder.builds == AT_ONCE, "from there on it is known"
     assert world.builder.builds == 40
 
 
@@ -121,10 +129,10 @@ async def test_others_are_built_meanwhile_and_so_is_what_is_small() -> None:
     world = World(Counting(LARGE))
     async with many(world):
         await until(lambda: len(world.working) == AT_ONCE)
-        world.builder.weight = ALWAYS // 2
+        world.builder.weight, world.builder.size = ALWAYS // 2, ALWAYS // 4
         honest = asyncio.create_task(world.work("honest", "good"))
         await until(lambda: "honest" in world.working)
-        world.builder.weight = 1000
+        world.builder.weight = world.builder.size = 1000
         small = asyncio.create_task(world.work("small", "bad"))
         await until(lambda: "small" in world.working)
         world.applied.set()

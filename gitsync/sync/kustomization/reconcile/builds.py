@@ -21,8 +21,8 @@ TOGETHER: Final = 96 << 20
 OF_NAMESPACE: Final = 72 << 20
 ALWAYS: Final = 4 << 20
 UNCOUNTED: Final = 512 << 10
-#: An object that is applied is there twice: as it is wanted, and as the API server has it.
-_COPIES: Final = 2
+#: What comes out of files is there as text and decoded, which each take about as much as the files.
+_AS_OBJECTS: Final = 2
 
 
 class Builds:
@@ -32,7 +32,7 @@ class Builds:
     def __init__(self, builder: Builder, within: Budget | None = None) -> None:
         self._builder = builder
         self._memory = Memory("objects of Kustomizations", TOGETHER, OF_NAMESPACE, ALWAYS, within)
-        #: What each came to the last time, as far as it counts.
+        #: What each came to the last time.
         self._weights: dict[ObjectKey, int] = {}
 
     @asynccontextmanager
@@ -49,58 +49,60 @@ class Builds:
         self._weights.pop(key, None)
 
     async def build(self, room: Room, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
-        """As ``Builder.build``. What there is no room for is built once more when there is: whoever waits has nothing
-        of it in memory."""
-        key = room.key
+        """As ``Builder.build``, once there is room. What turns out to need more than there is is built once more when
+        there is as much: whoever waits has nothing of it in memory."""
+
+        async def admit(size: int) -> None:
+            await self._take(room, self._weights.get(room.key, _AS_OBJECTS * size))
+
         while True:
-            weight = self._weights.get(key, 0)
-            await self._take(room, weight)
-            desired = await self._builder.build(artifact.commit, artifact.tree, spec)
-            found = _COPIES * desired.weight if desired.weight > UNCOUNTED else 0
-            self._note(key, found)
-            if found <= weight:
-                return desired
-            room.give_back()
-            if self._has_room(room, found):
+            desired = await self._builder.build(artifact.commit, artifact.tree, spec, admit)
+            self._weights[room.key] = desired.weight
+            if self._has_room(room, desired.weight):
                 return desired
             del desired
-
-    def _note(self, key: ObjectKey, weight: int) -> None:
-        if weight:
-            self._weights[key] = weight
-        else:
-            self._weights.pop(key, None)
+            room.give_back()
 
     async def _take(self, room: Room, weight: int) -> None:
         """Wait for room: those who have it apply what they have, which ends."""
-        if not weight or self._has_room(room, weight):
+        if self._has_room(room, weight):
             return
         async with telling(lambda: "memory for its objects: others are being applied that take all of it"):
             while not self._has_room(room, weight):
                 await self._memory.room()
 
     def _has_room(self, room: Room, weight: int) -> bool:
+        """Whether one has room for so much in all; what it has not is taken, where there is as much."""
+        more = min(weight, OF_NAMESPACE) - room.size
+        if weight <= UNCOUNTED or more <= 0:
+            return True
         try:
-            room.held = self._memory.hold(room.key.namespace, min(weight, OF_NAMESPACE))
+            room.add(self._memory.hold(room.key.namespace, more), more)
         except RetryableError:
             return False
         return True
 
 
 class Room:
-    """What one Kustomization may have in memory."""
+    """What one Kustomization may have in memory: ``size`` bytes, as far as it counts."""
 
     def __init__(self, builds: Builds, key: ObjectKey) -> None:
         self._builds = builds
         self.key = key
-        self.held: TakenMemory | None = None
+        self.size = 0
+        self._held: list[TakenMemory] = []
 
     async def build(self, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
         """What it comes to at an artifact, with room for that. Waits for it. Raises: as ``Builder.build``."""
         return await self._builds.build(self, artifact, spec)
 
+    def add(self, held: TakenMemory, size: int) -> None:
+        """It has so much more."""
+        self._held.append(held)
+        self.size += size
+
     def give_back(self) -> None:
         """What was built is not worked with any more, or is only waited for."""
-        if self.held is not None:
-            self.held.give_back()
-            self.held = None
+        for held in self._held:
+            held.give_back()
+        self._held, self.size = [], 0
