@@ -68,7 +68,7 @@ def test_a_commits_page_tells_the_order_and_what_each_object_waited_for(
         # One after the other, the first of which takes its time: the last has said for what it waits long before.
         "fleet/redis.yaml": box(namespace, "redis", needs="store"),
         "fleet/store.yaml": box(namespace, "store", needs="disk"),
-        "fleet/disk.yaml": release(namespace, "disk", values={"args": ["--ready-after=6s"]}),
+        "fleet/disk.yaml": release(namespace, "disk", values={"args": ["--ready-after=3s"]}),
         "fleet/source.yaml": repository(namespace, charts.url),
         "fleet/plain.yaml": config_map(namespace, "plain"),
     }
@@ -78,7 +78,8 @@ def test_a_commits_page_tells_the_order_and_what_each_object_waited_for(
     def has_come() -> str:
         return asked(port, f"/commits/{commit}")[1]
 
-    page = ask_until(has_come, lambda text: "Its way" in text, "how the commit went")
+    # The page may be of the moment before, at which the commit was under way.
+    page = ask_until(has_come, lambda text: "Its way" in text and "goes-on" not in text, "how the commit went")
     told = html.unescape(words(page))
     assert f"HelmRelease/{namespace}/backend fleet/backend.yaml:1" in told
     waits = re.findall(r'<rect class="wait"[^>]*><title>([^<]*)</title>', page)
