@@ -42,6 +42,7 @@ print(peak() - before)
 def test_what_is_large_but_honest_is_read() -> None:
     assert len(load("a: " + "x" * 5_000_000)["a"]) == 5_000_000
     assert len(load("\n".join(f"k{n}: v" for n in range(20_000)), unique_keys=True)) == 20_000
+    assert len(load("\n".join(f"0x{n:x}: v" for n in range(20_000)), unique_keys=True)) == 20_000
     deep = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
     assert load(f"a: {deep}") == load(f'{{"a": {deep}}}')
     shared = "a: &a {x: 1, z: [2, 3]}\n" + "\n".join(f"b{n}: *a" for n in range(5000))
