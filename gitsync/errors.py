@@ -61,7 +61,8 @@
     │   └── ValuesMissing            a ConfigMap, Secret or key that valuesFrom names
     └── Superseded                   a newer desired state ended this work; not a failure
 
-Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in charts/, HTTP's in cluster/, http/.
+Foreign errors are mapped where they enter: GitPython's in git/, helm_python's in helm/native.py, PyYAML's in
+kubeyaml/libyaml.py, HTTP's in cluster/, http/.
 Cancellation (asyncio.CancelledError) is never turned into one of these.
 """
 

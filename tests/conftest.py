@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.controlplane.fixtures"]
 # Tests that several modules run, each against a cluster of its own.
-pytest.register_assert_rewrite("tests.cluster.promises", "tests.controlplane.promises")
+pytest.register_assert_rewrite("tests.cluster.conformance", "tests.controlplane.conformance")
 
 # How long an example takes says more about the neighbours on the machine than about the code; a test that is about
 # time measures it.

@@ -1,4 +1,4 @@
-"""Values out of several texts, in their order, under those that are given. Pure, but for the SDK's parser.
+"""Values out of several texts, in their order, under those that are given. Pure, but that the Helm SDK reads paths.
 
 As Flux composes them (helm-controller, ChartValuesFromReferences): maps merge deeply, lists replace, and the given
 values win over all, also over a place that is named. No message holds anything of what was read.

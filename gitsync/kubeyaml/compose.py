@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.libyaml import error_at, events, is_merge_key, probable_cause
+from gitsync.kubeyaml.libyaml import MERGE, error_at, events, is_merge_key, probable_cause
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_NODES
-from gitsync.kubeyaml.resolve import Unresolved, is_text, key_of, value_of
+from gitsync.kubeyaml.resolve import NULLS, Unresolved, is_text, key_of, value_of
 from gitsync.text import shorten
 
 _SCALAR: Final = yaml_events.ScalarEvent
@@ -19,9 +19,6 @@ _ALIAS: Final = yaml_events.AliasEvent
 _STARTS: Final = (yaml_events.MappingStartEvent, yaml_events.SequenceStartEvent)
 _ENDS: Final = (yaml_events.MappingEndEvent, yaml_events.SequenceEndEvent)
 _MAX_KEY_SHOWN: Final = 63
-_NULLS: Final = ("", "~", "null", "Null", "NULL")
-#: The key whose value is merged; no key can be called that.
-_MERGE: Final = "<<\0"
 _ESCAPED_SLASH: Final = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 #: What Kubernetes' parser allows aliases to be of all that it reads, once there is more of them than a few.
 _ALIAS_SHARE, _FEW_STEPS, _FEW_ALIASED = 0.99, 1000, 100
@@ -134,7 +131,7 @@ class _Walk:
             size = self._anchors[event.anchor] = _Size(event)
             size.complete, size.nodes, size.chars = True, 1, len(event.value)
         if not self._frames:
-            if not event.implicit[0] or event.value not in _NULLS:
+            if not event.implicit[0] or event.value not in NULLS:
                 self.kind, self.start = "scalar", event.start_mark.index
             return
         frame = self._frames[-1]
@@ -217,7 +214,7 @@ class _Walk:
         """``scalar`` is the key; ``place`` is itself, or its alias, which is never one to merge by."""
         if scalar is place and is_merge_key(scalar):  # Kubernetes takes several in one mapping
             self.more -= 1
-            frame.key = _MERGE
+            frame.key = MERGE
             return
         name = scalar.value
         if scalar.tag is not None or (scalar.implicit[0] and not is_text(name)):
@@ -239,7 +236,7 @@ class _Walk:
         key = frame.key
         if not frame.is_mapping:
             frame.value.append(value)
-        elif key is _MERGE:
+        elif key is MERGE:
             self._merge(frame.value, value, event)
             frame.key = None
         else:

@@ -71,7 +71,7 @@ def line_and_column(text: str, index: int) -> tuple[int, int]:
 
 
 def refuse_nul(text: str) -> None:
-    """Raises YamlError for a NUL, at which C strings end: what follows it would silently be lost."""
+    """Raises: YamlError for a NUL as such, which YAML does not allow: most often the file is no text."""
     index = text.find("\0")
     if index >= 0:
         line, column = line_and_column(text, index)
@@ -121,7 +121,7 @@ def _unless_blank(data: str, begin: int, position: int, end: int) -> Iterator[tu
 
 
 def refuse_many_values(data: str) -> None:
-    """Raises YamlError when JSON may hold more than MAX_JSON_VALUES values, before any of them is made."""
+    """Raises: YamlError when JSON may hold more than MAX_JSON_VALUES values, before any of them is made."""
     if sum(map(data.count, ",{[")) > MAX_JSON_VALUES:
         raise YamlError(f"more than {MAX_JSON_VALUES:,} values", hint="split the file")
 

@@ -19,6 +19,9 @@ _Parser: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEMPLATE_HINT: Final = (
     "manifests are applied as they are: {{ }} is filled in only inside a chart; quote it if it is meant"
 )
+#: Stands for the merge key among a mapping's keys, none of which can be called that: libyaml reads no half of a
+#: surrogate pair (a NUL it does, from an escape).
+MERGE: Final = "<<\ud800"
 _MERGE_TAGS: Final = ("!", "tag:yaml.org,2002:merge")
 _CONFLICT: Final = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
 

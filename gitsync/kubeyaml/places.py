@@ -8,14 +8,12 @@ from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
 from gitsync.kubeyaml.jsontext import may_be_json, readable_as_yaml
-from gitsync.kubeyaml.libyaml import events, is_merge_key
+from gitsync.kubeyaml.libyaml import MERGE, events, is_merge_key
 from gitsync.kubeyaml.limits import MAX_DEPTH
 from gitsync.kubeyaml.resolve import Unresolved, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_MERGE = "<<\0"  # no key can be called that
 
 
 class _Node:
@@ -144,7 +142,7 @@ class _Builder:
                 self._keys[-1] = (event.start_mark.index, _key_name(event))
                 return
             self._keys[-1] = None
-            if key[1] == _MERGE:
+            if key[1] == MERGE:
                 parent.merged.append(node)
             else:
                 parent.children[key[1]] = (key[0], node)
@@ -154,7 +152,7 @@ def _key_name(event: Any) -> str:
     if type(event) is not yaml_events.ScalarEvent:
         return ""
     if is_merge_key(event):
-        return _MERGE
+        return MERGE
     try:
         return key_of(event.tag, event.implicit[0], event.value)
     except Unresolved:

@@ -17,12 +17,13 @@ from typing import Any, Final
 _MAY_RESOLVE: Final = frozenset("yYnNtTfFoO~0123456789+-.")
 _TRUE: Final = ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON")
 _FALSE: Final = ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF")
-_NULL: Final = ("", "~", "null", "Null", "NULL")
+#: Plain scalars that are null.
+NULLS: Final = ("", "~", "null", "Null", "NULL")
 _INFINITE: Final = (".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF")
 _WORDS: Final[dict[str, bool | float | None]] = {
     **dict.fromkeys(_TRUE, True),
     **dict.fromkeys(_FALSE, False),
-    **dict.fromkeys(_NULL),
+    **dict.fromkeys(NULLS),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
     **dict.fromkeys(_INFINITE, math.inf),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
@@ -99,12 +100,10 @@ def as_json(value: float) -> int | float:
     """A finite number as it comes out of JSON that Go has written: without a fraction it is whole, of its shortest
     digits and zeros. Beyond 64 bits it stays what it is: the same to an API server, and to all that handles JSON on the
     way there."""
-    return as_number(int(Decimal(repr(value)))) if value.is_integer() else value
-
-
-def as_number(value: int) -> int | float:
-    """An integer as JSON for Kubernetes may hold it: one beyond 64 bits is a floating point number."""
-    return value if -_INT64 <= value < _UINT64 else float(value)
+    if not value.is_integer():
+        return value
+    whole = int(Decimal(repr(value)))
+    return whole if -_INT64 <= whole < _UINT64 else value
 
 
 def _resolved(tag: str | None, is_plain: bool, text: str) -> Any:

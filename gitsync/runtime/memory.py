@@ -17,9 +17,11 @@ PATIENCE: Final = 20.0
 
 
 class TakenMemory:
-    """What one takes. It goes with that, and with what is made of it; or before, when it is given back."""
+    """So much memory is taken as long as this is referred to, or until it is given back. Keep it beside what takes the
+    memory, and beside what is made of that."""
 
     def __init__(self) -> None:
+        #: Gives it back at once; of any thread, and as often as one likes.
         self.give_back: Callable[[], object] = lambda: None
 
 
@@ -35,7 +37,7 @@ class Memory:
         self._freed = asyncio.Event()
 
     def hold(self, namespace: str, size: int) -> TakenMemory:
-        """Have room for one more of this namespace. Raises: RetryableError when there is none."""
+        """Take ``size`` bytes for a namespace, at once. Raises: RetryableError when there is no room for them."""
         share = self._shares.get(namespace)
         if share is None:
             share = self._shares[namespace] = Share(self._budget, self._of_namespace)
@@ -60,12 +62,12 @@ class Memory:
             except RetryableError as error:
                 try:
                     async with asyncio.timeout_at(deadline):
-                        await self.room()
+                        await self.until_freed()
                 except TimeoutError:
                     raise error from None
 
-    async def room(self) -> None:
-        """Until some of it may be free again."""
+    async def until_freed(self) -> None:
+        """Return once somebody has given some of it back. All who wait are woken by that: ask again with ``hold``."""
         self._freed.clear()
         await self._freed.wait()
 

@@ -26,7 +26,7 @@ from gitsync.runtime.places import Ticket, chosen
 from gitsync.runtime.progress import reporting
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
 from tests.charts.build import chart_files, config_map, packed
-from tests.charts.hostility import CONTEXT, ENDLESS, HONEST, Peak, chart, honest, loaded
+from tests.charts.endless import CONTEXT, ENDLESS, HONEST, Peak, chart, honest, loaded
 from tests.charts.processes import busy, workers
 from tests.clock import jumping_clock
 from tests.until import until

@@ -15,7 +15,7 @@ from gitsync.charts.workers import WORKERS
 from gitsync.errors import RenderError
 from gitsync.runtime import bounded, places
 from gitsync.web.probes import Probes
-from tests.charts.hostility import CONTEXT, ENDLESS, chart, honest
+from tests.charts.endless import CONTEXT, ENDLESS, chart, honest
 from tests.charts.processes import busy, workers
 from tests.until import until
 from tests.web.asking import asked, port

@@ -16,8 +16,6 @@ from tests.e2e.kustomizations import kustomization as in_namespace
 
 __all__ = ["place"]
 
-TREE = "clusters/top.yaml"
-
 
 def kustomization(name: str, *needs: str, path: str = "", **spec: Any) -> str:
     depends = [{"name": need} if "/" not in need else _kind_and_name(need) for need in needs]

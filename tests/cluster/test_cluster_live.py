@@ -24,7 +24,7 @@ from gitsync.errors import (
     Unauthorized,
 )
 from tests.clock import Clock
-from tests.cluster.promises import (
+from tests.cluster.conformance import (
     MANAGER,
     configmap,
     key,

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.controlplane import promises
-from tests.controlplane.promises import TestCluster, TestHelm, TestVolumes, ns
+from tests.controlplane import conformance
+from tests.controlplane.conformance import TestCluster, TestHelm, TestVolumes, ns
 
 __all__ = ["TestCluster", "TestHelm", "TestPods", "TestVolumes", "TestWorkloads", "ns"]
 
 pytestmark = pytest.mark.parametrize("control_plane", ["sandbox"], indirect=True)
 
 
-class TestPods(promises.TestPods):
-    def test_a_log_can_be_asked_for(self, ns: promises.Namespaced) -> None:
-        ns.apply(promises.pod("plain"))
+class TestPods(conformance.TestPods):
+    def test_a_log_can_be_asked_for(self, ns: conformance.Namespaced) -> None:
+        ns.apply(conformance.pod("plain"))
         ns.wait("pod", "plain", "condition=Ready")
         assert "only plays this container" in ns.run("logs", "plain")
 
 
-class TestWorkloads(promises.TestWorkloads):
+class TestWorkloads(conformance.TestWorkloads):
     test_a_service_finds_its_pods = None  # type: ignore[assignment]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.controlplane.promises import TestCluster, TestHelm, TestPods, TestVolumes, TestWorkloads, ns
+from tests.controlplane.conformance import TestCluster, TestHelm, TestPods, TestVolumes, TestWorkloads, ns
 
 __all__ = ["TestCluster", "TestHelm", "TestPods", "TestVolumes", "TestWorkloads", "ns"]

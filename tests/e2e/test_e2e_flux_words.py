@@ -11,12 +11,12 @@ import pytest
 
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import flux as fluxes
+from tests.e2e.configmaps import config_map
 from tests.e2e.conftest import NewAgent
 from tests.e2e.flux import Flux
 from tests.e2e.fluxrepositories import SYNC, kustomization
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.kustomizations import kustomization as in_namespace
-from tests.e2e.takenover import config_map
 from tests.until import ask_until
 
 PROD = "clusters/prod"

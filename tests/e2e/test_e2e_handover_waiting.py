@@ -11,7 +11,7 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.belonging import belonging_to, plain
 from tests.e2e.conftest import NewAgent
-from tests.e2e.definitions import definition
+from tests.e2e.crds import definition
 from tests.e2e.harness import Fleet
 from tests.e2e.insides import CHART, NOTHING, named, release
 from tests.e2e.kustomizations import kustomization

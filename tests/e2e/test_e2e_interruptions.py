@@ -40,10 +40,6 @@ def until_installed(releases: Watch, namespace: str, prefix: str, revision: int 
     releases.until(done, f"chain {prefix} at revision {revision}")
 
 
-def is_settled(agent: AgentProcess, commit: str) -> bool:
-    return bool(agent.said("sync finished", commit=commit[:7]))
-
-
 def records(kubectl: Cli, namespace: str) -> list[str]:
     """``status vN name`` of every record of Helm."""
     listed = json.loads(kubectl("get", "secrets", "-n", namespace, "-l", "owner=helm", "-o", "json"))

@@ -14,8 +14,8 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.ordered import CHART, release
 from tests.e2e.unready import never_ready
+from tests.e2e.webchart import CHART, release
 
 KIND = "kustomization.kustomize.toolkit.fluxcd.io"
 SOURCES = {"GitRepository": "https://127.0.0.1:1/none.git", "HelmRepository": "https://127.0.0.1:1/charts"}

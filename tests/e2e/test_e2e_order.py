@@ -13,9 +13,9 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.ordered import CHART, release
 from tests.e2e.registries import until_ready
 from tests.e2e.watching import Watch
+from tests.e2e.webchart import CHART, release
 
 KIND = "kustomization.kustomize.toolkit.fluxcd.io"
 

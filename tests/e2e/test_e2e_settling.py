@@ -12,7 +12,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, Moved, both, box, finished
-from tests.e2e.settling import NESTED, uids
+from tests.e2e.nestedreleases import NESTED, uids
 
 #: In the chart, a Deployment that never becomes ready.
 STUCK = {

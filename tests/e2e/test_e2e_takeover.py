@@ -12,12 +12,12 @@ import pytest
 
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import flux as fluxes
+from tests.e2e.configmaps import config_map, data
 from tests.e2e.conftest import NewAgent
 from tests.e2e.flux import Flux
 from tests.e2e.fluxrepositories import CHART, COMPONENTS, SYNC, kustomization
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.planning import Commits
-from tests.e2e.takenover import config_map, data
 from tests.until import ask_until
 
 PROD = "clusters/prod"

@@ -10,7 +10,7 @@ import pytest
 
 from gitsync.errors import YamlError
 from gitsync.kubeyaml import MAX_DEPTH, load
-from tests.kubeyaml.hostility import HOSTILE
+from tests.kubeyaml.hostiledocuments import HOSTILE
 
 
 @pytest.mark.parametrize("name", [name for name, (_, message) in HOSTILE.items() if message])
@@ -27,7 +27,7 @@ def test_hostile_documents_take_no_memory() -> None:
 import resource
 from gitsync.errors import YamlError
 from gitsync.kubeyaml import load
-from tests.kubeyaml.hostility import HOSTILE
+from tests.kubeyaml.hostiledocuments import HOSTILE
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 for text, _ in HOSTILE.values():

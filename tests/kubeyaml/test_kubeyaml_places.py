@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitsync.kubeyaml import positions
+from gitsync.kubeyaml import load, positions
 
 TEXT = """\
 # comment
@@ -62,6 +62,14 @@ apiVersion: v1
 def test_fields_are_found_where_they_are_written(path: tuple[str | int, ...], place: tuple[int, int]) -> None:
     assert positions(TEXT).find(path) == place
     assert positions(TEXT.replace("\n", "\r\n")).find(path) == place
+
+
+def test_a_key_that_looks_like_the_one_to_merge_by_is_a_key() -> None:
+    text = "a: 1\n\"<<\\0\": {b: 2}\n'<<': {c: 3}\n"
+    assert load(text) == {"a": 1, "<<\0": {"b": 2}, "<<": {"c": 3}}
+    found = positions(text)
+    assert [found.find(path) for path in (("<<\0",), ("<<\0", "b"), ("<<", "c"))] == [(2, 1), (2, 10), (3, 8)]
+    assert found.find(("b",)) == (1, 1), "it is not there"
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
-from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.identity import CommitInfo, ObjectKey, Origin
 from gitsync.api.names import KUSTOMIZE_GROUP
 from gitsync.budget import Budget
 from gitsync.build import Builder, BuildSpec
 from gitsync.build.builder import Admit
+from gitsync.errors import ManifestError
 from gitsync.manifests import Desired
 from gitsync.runtime.progress import reporting
 from gitsync.sources.resolve.treeartifact import TreeArtifact
@@ -39,6 +40,7 @@ class Counting:
     def __init__(self, weight: int, size: int | None = None) -> None:
         self.weight = weight
         self.size = weight // 2 if size is None else size
+        self.errors: tuple[ManifestError, ...] = ()
         self.made: weakref.WeakSet[Desired] = weakref.WeakSet()
         self.builds = 0
 
@@ -46,17 +48,13 @@ class Counting:
         await admit(self.size)
         await asyncio.sleep(0)
         self.builds += 1
-        desired = _Desired(commit, {}, weight=self.weight)
+        desired = _Desired(commit, {}, errors=self.errors, weight=0 if self.errors else self.weight)
         self.made.add(desired)
         return desired
 
 
 class _Desired(Desired):
     __hash__ = object.__hash__
-
-
-async def _entries() -> list[object]:
-    return []
 
 
 ARTIFACT = TreeArtifact("main@sha1:1", CommitInfo("1" * 40), "https://git.example/fleet", cast(Tree, None))
@@ -123,6 +121,18 @@ async def test_what_is_larger_than_its_files_is_built_once_more_when_there_is_ro
         await until(lambda: len(world.working) == AT_ONCE)
         assert world.builder.builds == AT_ONCE, "from there on it is known"
     assert world.builder.builds == 40
+
+
+async def test_a_commit_that_cannot_be_built_does_not_let_all_of_the_next_one_in_at_once() -> None:
+    world = World(Counting(LARGE, size=1000))
+    world.applied.set()
+    await asyncio.gather(*(world.work(f"p{number}") for number in range(40)))
+    world.builder.errors = (ManifestError("a variable is not set", origin=Origin("a.yaml", 1)),)
+    await asyncio.gather(*(world.work(f"p{number}") for number in range(40)))
+    world.builder.errors, world.builder.builds, world.applied = (), 0, asyncio.Event()
+    async with many(world):
+        await until(lambda: len(world.working) == AT_ONCE)
+        assert world.builder.builds == AT_ONCE, "what each comes to is still known"
 
 
 async def test_others_are_built_meanwhile_and_so_is_what_is_small() -> None:

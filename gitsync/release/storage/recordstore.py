@@ -117,7 +117,7 @@ class RecordStore:
                     raise
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
-                    await self._memory.room()
+                    await self._memory.until_freed()
 
     async def _decoded(self, secret: Manifest, namespace: str) -> Record:
         """Raises: RecordError; RetryableError when there is no room for it: nothing of it is kept then."""

@@ -32,7 +32,7 @@ class Builds:
     def __init__(self, builder: Builder, within: Budget | None = None) -> None:
         self._builder = builder
         self._memory = Memory("objects of Kustomizations", TOGETHER, OF_NAMESPACE, ALWAYS, within)
-        #: What each came to the last time.
+        #: What each came to when it could be built the last time, in bytes.
         self._weights: dict[ObjectKey, int] = {}
 
     @asynccontextmanager
@@ -49,15 +49,17 @@ class Builds:
         self._weights.pop(key, None)
 
     async def build(self, room: Room, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
-        """As ``Builder.build``, once there is room. What turns out to need more than there is is built once more when
-        there is as much: whoever waits has nothing of it in memory."""
+        """As ``Builder.build``, once there is room. Before, what it needs is guessed by what it came to the last time,
+        else by its files. What turns out to need more than there is room for is let go, and built once more when there
+        is: whoever waits has nothing of it in memory."""
 
         async def admit(size: int) -> None:
             await self._take(room, self._weights.get(room.key, _AS_OBJECTS * size))
 
         while True:
             desired = await self._builder.build(artifact.commit, artifact.tree, spec, admit)
-            self._weights[room.key] = desired.weight
+            if not desired.errors:  # of what cannot be built there is nothing, and more once it can
+                self._weights[room.key] = desired.weight
             if self._has_room(room, desired.weight):
                 return desired
             del desired
@@ -69,7 +71,7 @@ class Builds:
             return
         async with telling(lambda: "memory for its objects: others are being applied that take all of it"):
             while not self._has_room(room, weight):
-                await self._memory.room()
+                await self._memory.until_freed()
 
     def _has_room(self, room: Room, weight: int) -> bool:
         """Whether one has room for so much in all; what it has not is taken, where there is as much."""

@@ -24,10 +24,12 @@ class Turns:
         self._built: dict[ObjectKey, tuple[str, str | None]] = {}
 
     async def wait(self, key: ObjectKey, artifact: TreeArtifact, path: str) -> None:
-        """For the turn of a Kustomization to build this artifact's directory ``path``."""
+        """Return when it is the turn of a Kustomization to build this artifact's directory ``path``: at once, unless
+        that is as it was at another revision before."""
         digest = await artifact.tree.directory_digest(path)
         revision, before = self._built.get(key, ("", None))
-        if before == digest is not None and revision != artifact.revision:
+        is_known, is_unchanged = digest is not None, digest == before
+        if is_known and is_unchanged and revision != artifact.revision:
             async with self._looks.held(key.namespace):
                 await asyncio.sleep(LOOK)
         self._built[key] = artifact.revision, digest

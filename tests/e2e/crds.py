@@ -1,4 +1,4 @@
-"""Definitions of kinds that nobody has."""
+"""CustomResourceDefinitions of kinds that nobody else has."""
 
 from __future__ import annotations
 

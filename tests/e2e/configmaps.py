@@ -1,4 +1,4 @@
-"""What Flux has applied before."""
+"""ConfigMaps: their manifests, and what the cluster has of them."""
 
 from __future__ import annotations
 

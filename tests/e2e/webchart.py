@@ -1,4 +1,4 @@
-"""A chart in Git whose releases wait for each other."""
+"""The chart ``web`` in Git, of one ConfigMap, and releases of it."""
 
 from __future__ import annotations
 
