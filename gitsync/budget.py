@@ -59,7 +59,8 @@ class Share:
         self.taken = 0
 
     def take(self, size: int) -> None:
-        """Raises: Spent."""
+        """Take ``size`` bytes, all or none of them. Raises: Spent where that is more than the share, or than is left of
+        the budget and of what this is a part of, and more than ``always``, which each may have."""
         if self.taken + size > self._most:
             raise Spent(self._most, together=False)
         exceeded = self._budget.exceeded(size)
@@ -68,7 +69,7 @@ class Share:
         self._add(size)
 
     def give(self, size: int) -> None:
-        """Give back what was taken."""
+        """Give ``size`` bytes back, which have been taken before."""
         self._add(-size)
 
     def _add(self, size: int) -> None:
@@ -89,7 +90,7 @@ class Loan:
         return self._share is not None
 
     def take(self, size: int) -> None:
-        """Raises: Spent."""
+        """Take ``size`` bytes more; without a share any number of them. Raises: Spent, as ``Share.take``."""
         if self._share is not None:
             self._share.take(size)
             self._taken += size

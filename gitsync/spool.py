@@ -73,12 +73,12 @@ class Body:
         return found
 
     def pieces(self) -> Iterator[bytes]:
-        """All of it, one piece after the other. Raises: OSError."""
+        """All of it, in pieces of PIECE bytes at most. Blocks where it is on disk. Raises: OSError."""
         for begin in range(0, self._size, PIECE):
             yield self.part(begin, PIECE)
 
     def read(self) -> bytes:
-        """All of it. Raises: OSError."""
+        """All of it, which then is in memory. Blocks where it is on disk. Raises: OSError."""
         return self.data if self.data is not None else b"".join(self.pieces())
 
 
@@ -96,7 +96,10 @@ class Spool:
         return Draft(self)
 
     async def of(self, data: bytes) -> Body:
-        """A body with this content. Raises: NoRoom."""
+        """A body with this content: in memory up to SMALL bytes, beyond that on disk, written by a thread.
+
+        Raises: NoRoom when no disk takes it, and IN_MEMORY is full.
+        """
         draft = self.draft()
         await draft.take(data)
         return draft.body()
@@ -194,7 +197,7 @@ class _Held:
         self._size = 0
 
     def to(self, size: int) -> None:
-        """Raises: NoRoom."""
+        """It has ``size`` bytes in memory from now on, 0 for none. Raises: NoRoom; then it has what it had."""
         self._spool.hold(size - self._size) if size > self._size else self._spool.let_go(self._size - size)
         self._size = size
 

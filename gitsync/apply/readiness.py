@@ -71,7 +71,11 @@ class Readiness:
         return self.checks is not None and self.checks.concern(key.group, key.kind)
 
     async def health(self, live: Manifest) -> Health:
-        """How a live object is. Raises: RetryableError."""
+        """How an object is that the cluster has: READY where nobody waits for it, else as expressions say, or by the
+        rules of its kind.
+
+        Raises: RetryableError when an expression cannot be evaluated for now.
+        """
         key = ObjectKey.of(live)
         if not self.awaits(key):
             return READY

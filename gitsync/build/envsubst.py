@@ -62,7 +62,12 @@ class Template(NamedTuple):
 
 
 def parse(text: str) -> Template:
-    """Raises: BadExpression."""
+    """The parts of a text, read once for all the times that it is evaluated: ``$$`` is a dollar, ``${`` begins an
+    expression, and any other ``$`` is text.
+
+    Raises: BadExpression for an expression that is not closed, that has no such function, or that is nested deeper than
+    MAX_DEPTH; ``offset`` is where the outermost one begins.
+    """
     data = text.encode("utf-8", "surrogateescape")
     parts: list[bytes | Expression] = []
     offsets: list[int] = []

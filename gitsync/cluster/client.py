@@ -57,11 +57,18 @@ class Client:
         self._discovery = discovery
 
     async def resource(self, group: str, kind: str, version: str = "") -> Resource:
-        """Where a kind is served. Raises: KindUnknown."""
+        """Where a kind is served: its name in paths, and whether it has namespaces. In the version that the server
+        prefers, unless ``version`` names one. As discovery read it last; what is missing there is looked for once more.
+
+        Raises: KindUnknown.
+        """
         return await self._discovery.resource(group, kind, version)
 
     async def get(self, key: ObjectKey, *, version: str = "") -> Manifest:
-        """Raises: NotFound."""
+        """The object as the API server has it now, in the version that it prefers, unless ``version`` names one.
+
+        Raises: NotFound; ``find`` takes that for an answer.
+        """
         resource = await self.resource(key.group, key.kind, version)
         subject = Subject("get", str(key), key)
         return await self._object(Request("GET", resource.object(key.namespace, key.name), subject))

@@ -95,7 +95,11 @@ class BareRepository:
         return None if answer.status else answer.output.decode("utf-8", "replace").rstrip("\n")
 
     async def listing(self, commit_id: str) -> Listing:
-        """All that a commit holds."""
+        """The files, links and submodules of a commit with paths, ids and sizes in bytes, and its directories with their
+        ids. Nothing of what is in them is read.
+
+        Raises: GitRefused for more than MAX_PATHS of them; Damaged when an object is missing; GitUnavailable.
+        """
         top, output = await asyncio.gather(
             self._git("rev-parse", "--verify", f"{commit_id}^{{tree}}"),
             self._git("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit_id, max_output=MAX_TREE),
@@ -155,7 +159,7 @@ class BareRepository:
         await asyncio.to_thread(self._objects.close)
 
     async def commits(self) -> list[str]:
-        """The commits that are kept."""
+        """The ids of the commits that are kept by name, in the order of their ids."""
         output = await self._git("for-each-ref", "--format=%(refname)", COMMIT_REFS)
         return [name.removeprefix(COMMIT_REFS) for name in output.decode().split()]
 

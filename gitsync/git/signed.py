@@ -39,7 +39,11 @@ def is_object(object_id: str, kind: Literal["commit", "tag"], data: bytes) -> bo
 
 
 def signed_commit(commit_id: str, data: bytes) -> SignedObject:
-    """Raises: NotVerified for one with several signatures."""
+    """A commit out of the ``data`` that Git keeps of it: what was signed is all of that but the headers with
+    signatures. There may be one for each algorithm of ids; that of the commit's own counts.
+
+    Raises: NotVerified for one with several signatures.
+    """
     head, blank, message = data.partition(b"\n\n")
     kept: list[bytes] = []
     signatures: dict[bytes, list[bytes]] = {}

@@ -20,7 +20,10 @@ def redacted(url: str | URL) -> str:
 
 
 def parse_url(url: str) -> URL:
-    """Raises: SourceError for what is no http(s) URL."""
+    """A URL as it is written, its escapes untouched: the query of a signed one has to reach the server so.
+
+    Raises: SourceError for what is no http(s) URL; its text has neither credentials nor the query.
+    """
     try:
         # Already encoded: signed query strings must reach the server as they are.
         parsed = URL(url, encoded=True)

@@ -61,7 +61,11 @@ class Manifest:
 
 
 def read_manifest(data: bytes | bytearray, digest: str, content_type: str) -> Manifest:
-    """Raises: ArtifactError."""
+    """The manifest of one artifact; its bytes are known to have this ``digest``. ``content_type`` is the answer's, for
+    one that does not say its own media type.
+
+    Raises: ArtifactError for what is none, and for an index of several.
+    """
     try:
         found = decoded(data)
     except ValueError:

@@ -79,7 +79,11 @@ class ObjectPreviews:
         self._slots = asyncio.Semaphore(CONCURRENT_DRY_RUNS)
 
     async def dry_run(self, cluster: Cluster, manifest: Manifest, manager: str) -> DryRun:
-        """What applying an object would do."""
+        """What applying an object would do, by a dry run of the API server. What it refuses is in the answer, as are a
+        kind and a namespace that are missing.
+
+        Raises: ClusterUnavailable.
+        """
         async with self._slots:
             live = None
             try:

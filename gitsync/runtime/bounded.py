@@ -71,7 +71,8 @@ class Child:
         self.answered = 0
 
     async def start(self) -> None:
-        """Raises: OSError."""
+        """Start the process, once; it can be asked before it has imported its modules. Raises: OSError when there can
+        be no other process."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",

@@ -19,7 +19,7 @@ class Interrupt:
         self.reason = ""
 
     def set(self, reason: str) -> None:
-        """Ask the work to end. The first reason stays."""
+        """Ask the work to end, for a ``reason`` that people read. Asked again, the first reason stays."""
         if not self._event.is_set():
             self.reason = reason
             self._event.set()
@@ -30,7 +30,7 @@ class Interrupt:
         return self._event.is_set()
 
     async def wait(self) -> None:
-        """Return when somebody asks."""
+        """Return once somebody has asked the work to end; at once where that was before."""
         await self._event.wait()
 
     async def guard(self, work: Awaitable[T], grace: float = 0.0) -> T:
@@ -53,6 +53,6 @@ class Interrupt:
         raise Superseded(self.reason)
 
     def check(self) -> None:
-        """Raises: Superseded when somebody asked."""
+        """For between two steps of the work. Raises: Superseded, with the reason, once somebody has asked it to end."""
         if self._event.is_set():
             raise Superseded(self.reason)

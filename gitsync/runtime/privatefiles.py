@@ -52,7 +52,10 @@ class _Directory:
         self._held = -1
 
     def make(self, prefix: str, files: Mapping[str, str | bytes], *, in_memory: bool) -> None:
-        """With these files. Raises: OSError; NoMemoryDirectory."""
+        """Make it, with these files by their paths. Blocks. ``remove`` it in any case.
+
+        Raises: OSError; NoMemoryDirectory.
+        """
         place = _swept(prefix) if in_memory else None
         self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         self._held = os.open(self.path, os.O_RDONLY)

@@ -43,7 +43,10 @@ class _NoTypes(TreeBuilder):
 
 
 def read_page(data: bytes, where: str) -> Page:
-    """Raises: SourceError for what is none."""
+    """A page of ListObjectsV2 out of its XML. ``where`` is what errors call the bucket.
+
+    Raises: SourceError for what is none, declares a document type, or has more than MOST_ITEMS objects.
+    """
     try:
         parser = XMLParser(target=_NoTypes())  # noqa: S314 - without a document type there are no entities
         parser.feed(data)

@@ -36,7 +36,7 @@ def check_statement(payload: bytes, digest: str) -> None:
 
 
 def read_json(data: bytes) -> Any:
-    """Raises: NotVerified."""
+    """JSON that somebody has signed, of any shape. Raises: NotVerified for what is none, or is nested too deeply."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -32,10 +32,14 @@ class TreesOfKind(Protocol):
     """Knows the trees of one kind of source, as they were last read. Asks nobody which they are."""
 
     async def tree_of(self, source: ObjectKey) -> TreeArtifact:
-        """Raises: SourceNotReady, ArtifactPending; what has to be fetched again may fail with another error."""
+        """What was read of ``source`` last, from memory or disk, else fetched once more.
+
+        Raises: SourceNotReady when it does not exist, or could not be read; ArtifactPending when it is yet to be read;
+        what has to be fetched again may fail with another error.
+        """
 
     def revision_of(self, source: ObjectKey) -> str:
-        """Raises: SourceNotReady, ArtifactPending."""
+        """Its revision, as Flux writes it (``main@sha1:<commit>``). Raises: as ``tree_of``, but fetches nothing."""
 
 
 class Trees:

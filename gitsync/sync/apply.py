@@ -107,7 +107,7 @@ class Syncer:
 
     @property
     def wanted(self) -> SyncClaims:
-        """Who wants an object."""
+        """Who else wants the objects of this sync, and what it wants itself."""
         return self.planner.wanted
 
     @property

@@ -138,7 +138,11 @@ class Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
 
     @classmethod
     def read(cls, path: str, context: str | None) -> Loader:
-        """Raises: ConfigException."""
+        """The kubeconfig at ``path``, or merged of several, as ``KUBECONFIG`` lists them; ``context`` is None for its
+        current one. Blocks. Starts no plugin.
+
+        Raises: ConfigException for what is not there or is no kubeconfig; it quotes nothing of it.
+        """
         try:
             merged = KubeConfigMerger(path).config if _exists(path) else None
         except OSError as error:

@@ -113,11 +113,12 @@ class Informer:
         self._watches.release(self._wanted, stream)
 
     def get(self, key: ObjectKey) -> Manifest | None:
-        """The object as last seen, None when it is not there."""
+        """The object as the watch has seen it last, None when it is not there. Asks nobody: it may be behind the API
+        server, by more where ``error`` is set."""
         return self._stream.store.objects.get(key)
 
     def items(self) -> list[tuple[ObjectKey, Manifest]]:
-        """All objects, as they are now."""
+        """All objects, as the watch has seen them last, in no order. The list is the caller's, the objects are shared."""
         return list(self._stream.store.objects.items())
 
     @property

@@ -316,7 +316,7 @@ class ReleaseIndex:
 
     @property
     def graph(self) -> Graph[ObjectKey]:
-        """The graph over all of them."""
+        """What ``dependsOn`` names, of all HelmReleases and Kustomizations."""
         return self._whole_order().graph
 
     @property

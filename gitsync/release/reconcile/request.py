@@ -31,7 +31,7 @@ class Subject:
 
     @classmethod
     def of(cls, manifest: Manifest, commit: CommitInfo | None) -> Subject:
-        """With a log for its lines."""
+        """``commit`` is the one that last changed it, None for none. Its log names both in each line."""
         context = commit_context(commit) if commit else {}
         return cls(manifest, commit, _log.bind(release=ObjectKey.of(manifest), **context))
 
