@@ -426,8 +426,7 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "bucket.yaml:9:3: error: spec.sts: is not supported yet: no temporary credentials are fetched",
         "oci.yaml:7:3: error: spec.provider: aws: registry.example is none of its registries, and would be shown its "
         "login",
-        "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked without a trustedRootSecretRef: a "
-        "trusted root is never fetched",
+        "oci.yaml:8:3: error: spec.verify.matchOIDCIdentity: without it a signature by anybody would count",
         "ref.yaml:8:3: warning: chart not checked: ExternalArtifact 'default/app' is made by no ArtifactGenerator of "
         "its namespace",
         f"unserved.yaml:1:1: warning: {serves} ExternalArtifact yet: nothing is read from it",
