@@ -446,6 +446,26 @@ def helm_chart(name: str, **spec: Any) -> str:
     return json.dumps({**kind, "metadata": metadata, "spec": fields}) + "\n"
 
 
+def test_a_kind_that_is_not_served_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A repository with image automation has dozens of these."""
+    policy = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {{name: p{0}, namespace: apps}}\n"
+    texts = [policy.format(number) for number in range(3)]
+    repository = texts[0].replace("ImagePolicy", "ImageRepository")
+    files = {"a.yaml": "---\n".join([texts[0], texts[1], repository]), "b.yaml": texts[2]}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate"]) == 0
+    nothing = "no image is looked for, and nothing is committed"
+    assert capsys.readouterr().out.splitlines() == [
+        f"a.yaml:1:1: warning: gitsync does not serve ImagePolicy yet: {nothing} (2 others of it)",
+        f"a.yaml:9:1: warning: gitsync does not serve ImageRepository yet: {nothing}",
+    ]
+
+
 def test_the_charts_of_helmcharts_are_looked_for_once_each(
     place: Path, charts: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
