@@ -12,7 +12,8 @@ from typing import Any
 
 from gitsync import semver
 from gitsync.errors import ChartError, ValuesError
-from gitsync.helm import archive, native
+from gitsync.helm import archive
+from gitsync.helm.values import read_values
 
 #: Dependencies that one chart may declare; Helm has no bound.
 MAX_DECLARED = 100
@@ -122,7 +123,7 @@ def _mapping(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     if name not in files:
         raise ChartError(f"no chart here: {name} is missing", hint="`chart` must name the folder that holds Chart.yaml")
     try:
-        return native.load_yaml(files[name].decode())
+        return read_values(files[name].decode())
     except (UnicodeDecodeError, ValuesError):
         raise ChartError(f"{name} holds no YAML mapping") from None
 

@@ -8,8 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from gitsync import kubeyaml
-from gitsync.errors import RenderError, ValuesError, YamlError
-from gitsync.helm import native
+from gitsync.errors import RenderError, YamlError
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
@@ -107,8 +106,6 @@ _UNINSTALL_RANK = {kind: rank for rank, kind in enumerate(UNINSTALL_ORDER)}
 
 #: A line that begins with three dashes ends a document (apimachinery's YAMLReader).
 _DOCUMENT = re.compile(r"^---[^\n]*\n?", re.MULTILINE)
-#: Helm reads numbers as floating point ones, which lose digits beyond 2^53; Kubernetes keeps 64 bits.
-_LONG_NUMBER = re.compile(r"(?<![\w.])(?:[0-9][0-9_]{15,}|0[xob][0-9A-Fa-f_]{12,})(?![\w.])")
 _SOURCE = re.compile(r"# Source: (\S+)")
 
 
@@ -139,12 +136,6 @@ def document(text: str, source: str) -> dict[str, Any]:
 
     Raises: RenderError naming ``source``, the template's path.
     """
-    # The parser alone is twice as fast as kubeyaml around it, which adds places to errors and digits to long numbers.
-    if _LONG_NUMBER.search(text) is None:
-        try:
-            return native.load_yaml(text)
-        except ValuesError:
-            pass  # kubeyaml says where
     try:
         value = kubeyaml.load(text)
     except YamlError as error:

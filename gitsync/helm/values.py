@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gitsync.errors import ValuesError
-from gitsync.helm import native
+from gitsync import kubeyaml
+from gitsync.errors import ValuesError, YamlError
 
 #: A step of a path: the key of a map, or the index of a list.
 _Step = str | int
 _MARK = "gitsync"
+#: The largest whole number that each floating point number below it is.
+_EXACT = 2**53
 #: What YAML takes in no string as it is, and JSON does.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff]")
 
@@ -32,12 +34,27 @@ def merge_values(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[s
 
 
 def read_values(text: str) -> dict[str, Any]:
-    """A values file as Helm's ``-f`` reads it. Blocks.
+    """A values file as Helm's ``-f`` reads it: its first document, ``{}`` for an empty one, with all numbers as
+    floating point ones, which have no more digits than fit 53 bits. Blocks.
 
-    Raises: ValuesError when it is no YAML mapping; its message may hold what Helm quotes of the text.
+    Raises: ValuesError when it is no YAML mapping.
     """
-    values: dict[str, Any] = native.load_yaml(text)
+    try:
+        found = kubeyaml.read_first(text)
+    except YamlError as error:
+        raise ValuesError(f"values cannot be used: line {error.line}: {error.message}", hint=error.hint) from None
+    if isinstance(found, list):
+        raise ValuesError("values cannot be used: a list where a mapping is expected")
+    values: dict[str, Any] = _floating(found or {})
     return values
+
+
+def _floating(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _floating(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_floating(item) for item in value]
+    return kubeyaml.as_json(float(value)) if isinstance(value, int) and abs(value) > _EXACT else value
 
 
 def values_yaml(values: Mapping[str, Any], *, sort: bool = False) -> bytes:
@@ -55,6 +72,9 @@ def set_value(values: Mapping[str, Any], path: str, text: str, *, literal: bool 
 
     Raises: ValuesError for what Helm does not take, which is also a path through a value that is no map or list.
     """
+    # Here alone, since only workers and commands need it: with the SDK a process takes 52 MiB more.
+    from gitsync.helm import native
+
     result: dict[str, Any]
     if literal:
         result = _placed(values, _steps(native.parse_set_literal(f"{path}={_MARK}")), text)

@@ -1,14 +1,15 @@
 """Kubernetes' YAML: documents split and read exactly as kubectl does, bounded, and with line and column for everything.
 
-Kubernetes' own parser (goyaml, which helm_python carries) gives the values. libyaml, of which goyaml is a port, gives
-places, finds duplicate keys, and shows whether a text is within bounds before the Go side sees it. A document has to be
-accepted by both.
+libyaml's events are made into values as Kubernetes' parser makes them, which is a port of libyaml. That both read alike
+is held by generated documents, against kubectl and against the parser itself, which helm_python carries. So there is no
+Go in the agent's own process: that would be 52 MiB more, and a stack of Go's that overflows takes all with it.
 """
 
 from gitsync.kubeyaml.documents import Document, decode, split
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES
 from gitsync.kubeyaml.places import Positions, positions
-from gitsync.kubeyaml.reading import Reading, load, read
+from gitsync.kubeyaml.reading import Reading, load, read, read_first
+from gitsync.kubeyaml.resolve import as_json
 
 __all__ = [
     "MAX_BYTES",
@@ -18,9 +19,11 @@ __all__ = [
     "Document",
     "Positions",
     "Reading",
+    "as_json",
     "decode",
     "load",
     "positions",
     "read",
+    "read_first",
     "split",
 ]

@@ -30,7 +30,7 @@ class Document(NamedTuple):
 
 
 def decode(data: bytes) -> str:
-    """A file's text: UTF-8, or UTF-16 when it begins with that encoding's byte order mark, as goyaml decides it.
+    """A file's text: UTF-8, or UTF-16 when it begins with that encoding's byte order mark, as Kubernetes decides.
 
     Raises: YamlError for a file over MAX_BYTES, bytes that are not text, and NUL characters.
     """

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
 from typing import Any, Final
 
 from gitsync.depth import is_deeper
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.bounds import check_bounds
+from gitsync.kubeyaml.compose import compose
 from gitsync.kubeyaml.documents import refuse_many_values
 from gitsync.kubeyaml.libyaml import error_at
+from gitsync.kubeyaml.resolve import as_json
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64: Final = 2**63
-_UINT64: Final = 2**64
 
 
 class NotJson(Exception):
@@ -80,7 +79,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _duplicate_error(text: str, key: str, first_line: int) -> YamlError:
     try:
-        check_bounds(readable_as_yaml(text), unique_keys=True, first_line=first_line)
+        compose(readable_as_yaml(text), unique_keys=True, first_line=first_line)
     except YamlError as error:
         return error
     return YamlError(f"the key {key!r} is given twice")
@@ -94,17 +93,10 @@ def _integer(text: str) -> int | float:
 
 
 def _float(text: str) -> int | float:
-    """Go writes a floating point number without a fraction as an integer, of its shortest digits and zeros. Beyond 64
-    bits it stays what it is: the same to an API server, and to all that handles JSON on the way there."""
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise YamlError("a number too large for 64 bits, with or without a fraction")
-    return as_number(int(Decimal(repr(value)))) if value.is_integer() else value
-
-
-def as_number(value: int) -> int | float:
-    """An integer as JSON for Kubernetes may hold it: one beyond 64 bits is a floating point number."""
-    return value if -_INT64 <= value < _UINT64 else float(value)
+    return as_json(value)
 
 
 def _constant(_: str) -> None:

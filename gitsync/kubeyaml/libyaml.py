@@ -40,8 +40,8 @@ def events(text: str, *, first_line: int = 1) -> Iterator[Any]:
 
 
 def is_merge_key(key: Any) -> bool:
-    """Whether the scalar event ``key`` of a mapping is a merge key for goyaml: ``<<`` unquoted, or, quoted or not, with
-    the tag ``!!merge`` or ``!``."""
+    """Whether the scalar event ``key`` of a mapping is a merge key for Kubernetes: ``<<`` unquoted, or, quoted or
+    not, with the tag ``!!merge`` or ``!``."""
     return bool(key.value == "<<" and (key.implicit[0] or key.tag in _MERGE_TAGS))
 
 

@@ -11,8 +11,6 @@ MAX_BYTES: Final = 10 * 1024 * 1024
 #: Keys and values of one document once its aliases are replaced. The largest object that the API server takes, 3 MiB,
 #: has fewer.
 MAX_NODES: Final = 200_000
-#: Keys of one document that have to be resolved one by one, because they are tagged or look like a number or a word.
-MAX_ODD_KEYS: Final = 10_000
 #: Values of a JSON file, which take less memory on the way.
 MAX_JSON_VALUES: Final = 500_000
 #: Documents of one file.

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 from yaml import events as yaml_events
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml.goyaml import GoyamlRefusal, plain_key
 from gitsync.kubeyaml.jsontext import may_be_json, readable_as_yaml
 from gitsync.kubeyaml.libyaml import events, is_merge_key
 from gitsync.kubeyaml.limits import MAX_DEPTH
+from gitsync.kubeyaml.resolve import Unresolved, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_INT_TAG = "tag:yaml.org,2002:int"
 _MERGE = "<<\0"  # no key can be called that
 
 
@@ -23,16 +22,15 @@ class _Node:
     """A value that begins at the character ``index``.
 
     ``children`` are the values in a mapping, by key, or in a list, each with the character where its key or itself
-    begins; None for a scalar. ``merged`` are the values of merge keys, ``number`` is an integer as it is written.
+    begins; None for a scalar. ``merged`` are the values of merge keys.
     """
 
-    __slots__ = ("children", "index", "merged", "number")
+    __slots__ = ("children", "index", "merged")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.children: dict[str, tuple[int, _Node]] | list[tuple[int, _Node]] | None = None
         self.merged: list[_Node] = []
-        self.number: str | None = None
 
 
 class Positions:
@@ -59,14 +57,6 @@ class Positions:
         line += self._text.count("\n", counted, index) - self._text.count("\n", index, counted)
         self._last = (index, line)
         return line, index - self._text.rfind("\n", 0, index)
-
-    def number(self, path: Sequence[str | int]) -> str | None:
-        """How the number at exactly this path is written; None when it is none, or is tagged."""
-        node = self._root
-        for part in path:
-            step = _step(node, part) if node is not None else None
-            node = step[1] if step is not None else None
-        return node.number if node is not None else None
 
 
 def positions(text: str) -> Positions:
@@ -106,7 +96,7 @@ def _build(text: str) -> _Node | None:
 
 
 class _Builder:
-    """Makes nodes of events. It counts nothing but depth, since ``check_bounds`` has seen the text before."""
+    """Makes nodes of events. It counts nothing but depth, since ``compose`` has seen the text before."""
 
     def __init__(self) -> None:
         self.root: _Node | None = None
@@ -127,10 +117,7 @@ class _Builder:
                 target = _Node(event.start_mark.index)
             self._place(target, event)
         elif kind is yaml_events.ScalarEvent:
-            node = _Node(event.start_mark.index)
-            if event.value[:1] in "+-0123456789" and (event.implicit[0] or event.tag == _INT_TAG):
-                node.number = event.value
-            self._place(node, event)
+            self._place(_Node(event.start_mark.index), event)
         elif kind in (yaml_events.MappingStartEvent, yaml_events.SequenceStartEvent):
             node = _Node(event.start_mark.index)
             node.children = {} if kind is yaml_events.MappingStartEvent else []
@@ -168,10 +155,7 @@ def _key_name(event: Any) -> str:
         return ""
     if is_merge_key(event):
         return _MERGE
-    name = str(event.value)
-    if not event.implicit[0]:
-        return name
     try:
-        return plain_key(name)
-    except GoyamlRefusal:
-        return name
+        return key_of(event.tag, event.implicit[0], event.value)
+    except Unresolved:
+        return str(event.value)

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from gitsync.errors import YamlError
-from gitsync.kubeyaml import goyaml, jsontext
-from gitsync.kubeyaml.bounds import Root, check_bounds
-from gitsync.kubeyaml.documents import line_and_column, refuse_nul
-from gitsync.kubeyaml.explain import explain
+from gitsync.kubeyaml import jsontext
+from gitsync.kubeyaml.compose import compose
+from gitsync.kubeyaml.documents import line_and_column, refuse_nul, too_large
 from gitsync.kubeyaml.limits import MAX_BYTES
-from gitsync.kubeyaml.places import positions
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-#: Wherever an integer of 2^53 or more can be: in any base that YAML knows it takes 16 characters, or an exponent.
-_LARGE_NUMBER: Final = re.compile(r"[0-9][0-9A-Fa-f_xXoO]{15}|[0-9.][eE]\+?_*[0-9]")
-_EXACT: Final = 2**53
 
 
 class Reading(NamedTuple):
@@ -39,8 +29,7 @@ def load(text: str, *, unique_keys: bool = False) -> Any:
     """
     reading = read(text, unique_keys=unique_keys)
     if reading.root == "scalar":
-        message = "a single value where a mapping or a list is expected"
-        raise YamlError(message, line=reading.line, column=reading.column)
+        raise _scalar(reading.line, reading.column)
     return reading.value
 
 
@@ -79,53 +68,24 @@ def _read(text: str, unique_keys: bool, first_line: int) -> Reading:
         raise
 
 
+def read_first(text: str) -> Any:
+    """The value of the first YAML document of a text, as Helm reads a file of values; None for nothing.
+
+    Raises: YamlError, also for a single scalar.
+    """
+    if len(text) > MAX_BYTES:
+        raise too_large(len(text))
+    refuse_nul(text)
+    kind, start, value = compose(text, only_first=True)
+    if kind == "scalar":
+        raise _scalar(*line_and_column(text, start))
+    return value
+
+
+def _scalar(line: int, column: int) -> YamlError:
+    return YamlError("a single value where a mapping or a list is expected", line=line, column=column)
+
+
 def _read_yaml(text: str, unique_keys: bool, first_line: int) -> Reading:
-    root = check_bounds(text, unique_keys=unique_keys, first_line=first_line)
-    value: Any = None
-    try:
-        if root.kind == "mapping":
-            value = goyaml.mapping(text)
-        elif root.kind == "sequence":
-            value = goyaml.mapping(_inside_a_mapping(text, root))["x"]
-    except goyaml.GoyamlRefusal as refusal:
-        raise explain(text, str(refusal)) from None
-    if value is not None and _LARGE_NUMBER.search(text):
-        _restore_integers(text, value)
-    return Reading(value, root.kind, *line_and_column(text, root.start))
-
-
-def _inside_a_mapping(text: str, root: Root) -> str:
-    """The text of a list made the value of the key ``x``, since helm_python reads mappings only. A list in blocks
-    begins on a line of its own, to keep its indentation."""
-    if text[root.start] == "-":
-        column = root.start - text.rfind("\n", 0, root.start) - 1
-        return "x:\n" + " " * column + text[root.start :]
-    return "x: " + text[root.start :]
-
-
-def _restore_integers(text: str, value: Any) -> None:
-    """Puts back the digits of integers beyond 2^53, which helm_python reads as floating point numbers. Kubernetes keeps
-    integers of 64 bits, and makes floating point numbers of larger ones only."""
-    places = None
-    for container, key, path in _large_integers(value, ()):
-        places = places or positions(text)
-        container[key] = _exact(places.number(path)) or jsontext.as_number(container[key])
-
-
-def _exact(written: str | None) -> int | None:
-    """The value of an integer of at most 64 bits, by how it is written; None for everything else."""
-    try:
-        name = goyaml.plain_key(written or "x")
-    except goyaml.GoyamlRefusal:
-        return None
-    return int(name) if re.fullmatch(r"-?[0-9]+", name) else None
-
-
-def _large_integers(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, Any, tuple[str | int, ...]]]:
-    children = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, child in list(children):
-        if isinstance(child, int):
-            if abs(child) >= _EXACT:
-                yield value, key, (*path, key)
-        elif isinstance(child, dict | list):
-            yield from _large_integers(child, (*path, key))
+    kind, start, value = compose(text, unique_keys=unique_keys, first_line=first_line)
+    return Reading(value, kind, *line_and_column(text, start))

@@ -54,7 +54,8 @@ def test_the_figures_are_those_of_the_code() -> None:
     assert said == [*(str(mib(part)) for part in caches), "4", str(mib(program.REMEMBERED))]
     places = next(most for name, (most, _) in table.items() if "worker processes" in name)
     assert kustomize.MEMORY == workers.MEMORY
-    assert places == workers.WORKERS * (30 + mib(workers.MEMORY)) + mib(kustomize.LARGE_MEMORY - kustomize.MEMORY)
+    large = kustomize.LARGE_MEMORY - kustomize.MEMORY
+    assert places == 45 + workers.WORKERS * (30 + mib(workers.MEMORY)) + mib(large)
     webhooks = next(most for name, (most, _) in table.items() if "webhooks" in name)
     assert webhooks == 45 + mib(gate.MEMORY)
     gits = next(most for name, (most, _) in table.items() if name.startswith("git,"))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
+
+import pytest
 
 from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli
@@ -57,6 +61,23 @@ def test_a_commit_to_the_values_alone_upgrades_and_one_to_both_upgrades_once(
     agent.wait_for("sync finished", commit=fleet.head[:7])
     assert message(kubectl, namespace) == "three"
     assert helm.history(helm_cli, namespace, "app") == [(1, "superseded"), (2, "superseded"), (3, "deployed")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is loaded")
+def test_the_helm_sdk_is_loaded_by_workers_only(
+    agent: AgentProcess, fleet: Fleet, charts: ChartServer, releases: Watch, kubectl: Cli, namespace: str
+) -> None:
+    """In the agent itself it would be a third of its memory."""
+    app = release(namespace, "app", values={"image": "registry.example/app:1.0"})
+    app += "  valuesFrom: [{kind: ConfigMap, name: values, valuesKey: one, targetPath: message}]\n"
+    one = values(namespace, "all").replace('values.yaml: "message: all"', "one: '1.10'")
+    fleet.commit({"charts.yaml": repository(namespace, charts.url), "app.yaml": app, "values.yaml": one}, "an app")
+    agent.start()
+    releases.until(lambda now: is_ready(now.get(f"{namespace}/app")), "the release is ready")
+    assert message(kubectl, namespace) == "1.10"
+    fleet.commit({"app.yaml": None}, "no app")
+    agent.wait_for("release uninstalled", release=f"{namespace}/app")
+    assert "libhelm" not in Path(f"/proc/{agent.pid}/maps").read_text()
 
 
 def test_a_commit_whose_values_make_a_release_fail_is_the_one_that_failed(

@@ -44,7 +44,6 @@ HOSTILE = {
     "itself": ("a: &a {b: *a}", "an alias inside of what it stands for"),
     "many values": ("[" + "1," * 1_000_000 + "]", "more than 200,000 keys and values"),
     "many keys": ("\n".join(f"k{n}: v" for n in range(150_000)), "more than 200,000 keys and values"),
-    "many odd keys": ("\n".join(f"0x{n:x}: v" for n in range(11_000)), "more than 10,000 unquoted keys"),
     "nested json": ('{"a":' + "[" * 1000 + "]" * 1000 + "}", "nested more than 200 levels"),
     "a million json brackets": ('{"a":' + "[" * 1_000_000, "more than 500,000 values"),
     "many json values": ('{"a":[' + "{}," * 1_000_000 + "1]}", "more than 500,000 values"),
@@ -82,6 +81,7 @@ print(peak() - before)
 def test_what_is_large_but_honest_is_read() -> None:
     assert len(load("a: " + "x" * 5_000_000)["a"]) == 5_000_000
     assert len(load("\n".join(f"k{n}: v" for n in range(20_000)), unique_keys=True)) == 20_000
+    assert len(load("\n".join(f"0x{n:x}: v" for n in range(20_000)), unique_keys=True)) == 20_000
     deep = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
     assert load(f"a: {deep}") == load(f'{{"a": {deep}}}')
     shared = "a: &a {x: 1, z: [2, 3]}\n" + "\n".join(f"b{n}: *a" for n in range(5000))

@@ -149,8 +149,9 @@ class _Made(NamedTuple):
 
 
 def is_small(parts: Sequence[Part]) -> bool:
-    """Whether these can come to little only: neither aliases of YAML nor an index of a list unfold to much."""
-    unfolds = any("[" in part.target_path if part.target_path else "*" in part.text for part in parts)
+    """Whether these can come to little only, and need no Helm SDK: aliases of YAML may unfold to much, and so may
+    an index of a list in a path, which only Helm reads."""
+    unfolds = any(part.target_path is not None or "*" in part.text for part in parts)
     return not unfolds and sum(len(part.text) for part in parts) <= SMALL
 
 
