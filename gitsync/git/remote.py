@@ -20,7 +20,7 @@ from gitsync.git.environment import remote_environment
 from gitsync.git.failures import BrokenOff, Damaged, NoGitAnswer, Unadvertised, no_git, remote_failure
 from gitsync.git.reference import HEAD, GitReference, resolve
 from gitsync.git.secretfiles import in_files
-from gitsync.git.source import GitCredentials, GitSource
+from gitsync.git.source import GitCredentials, GitSource, cloned_from
 from gitsync.text import listed
 
 log = structlog.get_logger(__name__)
@@ -48,6 +48,8 @@ class Remote:
         self.default_branch = ""
         #: The annotated tag that has led to the head, when it was asked for last; "" without one.
         self.head_tag = ""
+        #: What it is a clone of, when it is on this machine; "" before it was asked.
+        self.cloned_from = ""
 
     async def head(self) -> str:
         """The commit that is wanted by ``source``: one ls-remote, and none for a commit.
@@ -69,6 +71,8 @@ class Remote:
         symbolic = ("--symref",) if HEAD in names else ()
         refs = await self._list("ls-remote", "--quiet", *symbolic, self.source.url, *patterns)
         self.default_branch = refs.pop("ref: HEAD", self.default_branch)
+        if (path := self.source.local_path) is not None:
+            self.cloned_from = await asyncio.to_thread(cloned_from, path)
         return refs
 
     async def fetch(self, commit_id: str, store: BareRepository, reference: GitReference) -> None:
