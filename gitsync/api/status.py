@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from gitsync.api.fields import ApiModel, Items, StringMap, camel_case
+from gitsync.api.fields import ApiModel, Items, StringMap
 
 _REASON = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 _TYPE = (
@@ -24,6 +25,10 @@ def _merge_patch(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any
         was = before.get(name)
         patch[name] = _merge_patch(was, value) if isinstance(was, dict) and isinstance(value, dict) else value
     return patch
+
+
+def _only(fields: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name in names}
 
 
 class StatusPart(ApiModel):
@@ -49,9 +54,9 @@ class StatusModel(StatusPart):
     def patch_from(self, old: Self) -> dict[str, Any]:
         """The JSON merge patch that makes ``old`` this one; {} when they are equal. Fields of the manifest that are not
         in the model stay as they are."""
-        changed = {name for name in type(self).model_fields if getattr(self, name) != getattr(old, name)}
-        before, after = (item.model_dump(include=changed, by_alias=True, exclude_defaults=True) for item in (old, self))
-        return dict.fromkeys(map(camel_case, changed)) | _merge_patch(before, after)
+        before, after = (item.model_dump(by_alias=True, exclude_defaults=True) for item in (old, self))
+        changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        return dict.fromkeys(changed) | _merge_patch(_only(before, changed), _only(after, changed))
 
 
 class Condition(StatusPart):

@@ -114,8 +114,10 @@ class ObjectClaims:
         """``sync`` is about to remove exactly these releases: what they have is free for others already."""
         before, leaving = self._leaving.get(sync, frozenset()), frozenset(releases)
         self._leaving[sync] = leaving
+        if not (new := leaving - before):
+            return
         for (claimant, _), (cluster, keys) in list(self._claims.items()):
-            if claimant in leaving - before:
+            if claimant in new:
                 self.tell(keys, cluster)
 
     def set_leaving_syncs(self, sync: Claimant, syncs: Iterable[Claimant]) -> None:

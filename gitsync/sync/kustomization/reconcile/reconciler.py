@@ -40,6 +40,7 @@ from gitsync.sync.kustomization.reconcile.finalize import Finalization
 from gitsync.sync.kustomization.reconcile.finalizer import Finalizer
 from gitsync.sync.kustomization.reconcile.patience import MOMENT, Patience
 from gitsync.sync.kustomization.reconcile.surroundings import Surroundings
+from gitsync.sync.kustomization.reconcile.turns import Turns
 from gitsync.sync.kustomization.reconcile.unsupported import check_access, refuse_unsupported
 from gitsync.sync.kustomization.syncers import Syncers
 from gitsync.sync.kustomization.waiting.dependencies import (
@@ -84,6 +85,7 @@ class KustomizationReconciler:
         self._wanted = syncers.factory.wanted
         self._once = Once()
         self.patience = Patience()
+        self._turns = Turns()
         #: What each waits for, as far as it waits for others.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: What each was not ready for, of those that it waits for once it has applied all.
@@ -173,6 +175,7 @@ class KustomizationReconciler:
         artifact = await interrupt.guard(self._trees.tree_of(kustomization.source))
         if (soon := self._to_change(key, artifact.revision)) > 0.0:
             return soon
+        await interrupt.guard(self._turns.wait(key, artifact, kustomization.spec.path))
         spec = await self._inputs.spec_of(kustomization)
         desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
         keep_secret(desired.opened_values)
@@ -358,6 +361,7 @@ class KustomizationReconciler:
         self.unhealthy.pop(key, None)
         self.full.discard(key)
         self.patience.forget(key)
+        self._turns.forget(key)
         self._once.forget(key)
         self._around.unbuilt.forget(key)
         self.judging.forget(key)

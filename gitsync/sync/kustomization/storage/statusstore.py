@@ -90,17 +90,20 @@ class StatusStore:
 
     async def save_inventory(self, inventory: Inventory) -> None:
         """Write the inventory, unless it is as it was."""
-        entries = tuple(sorted(map(_reference, inventory), key=lambda item: item.id))
+        entries = sorted(map(_reference, inventory))
         digest = _digest(entries)
-        if digest == (self._written or _digest(_entries(self._find(self.inventory_key)))):
+        if digest == (self._written or self._digest_in_status()):
             self._written = digest
             return
-        body = {"status": {"inventory": {"entries": [item.model_dump(by_alias=True) for item in entries]}}}
+        body = {"status": {"inventory": {"entries": [{"id": name, "v": version} for name, version in entries]}}}
         try:
             await self._cluster.patch(self.inventory_key, body, manager=FIELD_MANAGER, subresource="status")
         except NotFound:
             return  # deleted, and let go by somebody
         self._written = digest
+
+    def _digest_in_status(self) -> str:
+        return _digest((item.id, item.v) for item in _entries(self._find(self.inventory_key)))
 
     async def journal(self) -> tuple[JournalEntry, ...]:
         """What commits did; nothing where none is kept."""
@@ -166,10 +169,10 @@ def _status(manifest: Manifest | None) -> KustomizationStatus:
     return KustomizationStatus.read((manifest or {}).get("status"))
 
 
-def _digest(entries: Iterable[ResourceRef]) -> str:
-    return hashlib.sha256("".join(f"{item.id} {item.v}\n" for item in entries).encode()).hexdigest()
+def _digest(entries: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256("".join(f"{name} {version}\n" for name, version in entries).encode()).hexdigest()
 
 
-def _reference(entry: Entry) -> ResourceRef:
-    version = entry.api_version.removeprefix(f"{group_of(entry.api_version)}/")
-    return ResourceRef(id=inventory_id(entry.key), v=version)
+def _reference(entry: Entry) -> tuple[str, str]:
+    """The fields of a ResourceRef."""
+    return inventory_id(entry.key), entry.api_version.removeprefix(f"{group_of(entry.api_version)}/")

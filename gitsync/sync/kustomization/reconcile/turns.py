@@ -1,0 +1,37 @@
+"""When each of many Kustomizations looks at a commit that has come to all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gitsync.api.identity import ObjectKey
+from gitsync.runtime.fairslots import FairSlots
+from gitsync.sources.resolve.treeartifact import TreeArtifact
+
+#: Seconds between two of those in whose directory nothing is new: what one look takes of a processor.
+LOOK: Final = 0.005
+
+
+class Turns:
+    """Those with something new in their own directories go first; the others, most of whom find that nothing is new for
+    them, one after the other. What a directory takes from outside of it may be new nevertheless: a turn is put off, and
+    never left out."""
+
+    def __init__(self) -> None:
+        self._looks = FairSlots(1, "looks at another revision")
+        #: By Kustomization, the revision that was last built, and the digest of the directory in it.
+        self._built: dict[ObjectKey, tuple[str, str | None]] = {}
+
+    async def wait(self, key: ObjectKey, artifact: TreeArtifact, path: str) -> None:
+        """For the turn of a Kustomization to build this artifact's directory ``path``."""
+        digest = await artifact.tree.directory_digest(path)
+        revision, before = self._built.get(key, ("", None))
+        if before == digest is not None and revision != artifact.revision:
+            async with self._looks.held(key.namespace):
+                await asyncio.sleep(LOOK)
+        self._built[key] = artifact.revision, digest
+
+    def forget(self, key: ObjectKey) -> None:
+        """It is gone."""
+        self._built.pop(key, None)
