@@ -446,6 +446,38 @@ def helm_chart(name: str, **spec: Any) -> str:
     return json.dumps({**kind, "metadata": metadata, "spec": fields}) + "\n"
 
 
+def test_what_two_kustomizations_have_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flux applies it twice; here it is one's, and the other one fails."""
+    kustomization = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: {0}, namespace: flux-system}}
+spec: {{interval: 1h, path: {1}, prune: true, sourceRef: {{kind: GitRepository, name: flux-system}}}}
+"""
+    config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {0}, namespace: apps}}\n"
+    files = {
+        "prod/all.yaml": "---\n".join(
+            kustomization.format(*item) for item in (("all", "./apps"), ("one", "./apps/one"), ("two", "./apps/two"))
+        ),
+        "apps/one/a.yaml": config_map.format("a"),
+        "apps/two/b.yaml": "---\n".join(map(config_map.format, "bcd")),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate", "prod"]) == 0
+    by, hint = "by Kustomization/flux-system/all, too: who applies", "(leave {} to one of the two)"
+    assert [line for line in capsys.readouterr().out.splitlines() if ": warning: " in line] == [
+        f"prod/all.yaml:6:1: warning: ConfigMap/apps/a of it comes {by} it first has it {hint.format('it')}",
+        "prod/all.yaml:11:1: warning: ConfigMap/apps/b and 2 other objects of it come "
+        f"{by} them first has them {hint.format('them')}",
+    ]
+
+
 def test_a_kind_that_is_not_served_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
