@@ -57,6 +57,8 @@ class Remote:
         Raises: GitRefMissing, GitAuthRefused, GitUnavailable; GitRefused.
         """
         reference = self.source.reference
+        if (path := self.source.local_path) is not None:
+            self.cloned_from = await asyncio.to_thread(cloned_from, path)
         refs = await self.refs(reference.names) if reference.names else {}
         found = resolve(reference, refs)
         if found is None:
@@ -71,8 +73,6 @@ class Remote:
         symbolic = ("--symref",) if HEAD in names else ()
         refs = await self._list("ls-remote", "--quiet", *symbolic, self.source.url, *patterns)
         self.default_branch = refs.pop("ref: HEAD", self.default_branch)
-        if (path := self.source.local_path) is not None:
-            self.cloned_from = await asyncio.to_thread(cloned_from, path)
         return refs
 
     async def fetch(self, commit_id: str, store: BareRepository, reference: GitReference) -> None:

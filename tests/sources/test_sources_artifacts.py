@@ -226,6 +226,14 @@ def test_what_a_repository_of_flux_bootstrap_brings_as_itself_is_itself_under_wh
     assert not head.is_meant_by(source("flux-system"), declared, brought=True), "in another namespace it is any other"
 
 
+def test_a_commit_that_is_tried_out_stands_for_what_a_branch_may_have_next() -> None:
+    """Else the sandbox would fetch what the branch has now."""
+    head = Head(FLEET, GitReference(commit="a" * 40), is_tried=True)
+    for ref, same in (({"branch": "main"}, True), ({"tag": "v1"}, False), ({"commit": "b" * 40}, False)):
+        assert head.is_meant_by(source("any"), git_repository("any", FLEET, ref=ref), brought=True) is same
+    assert not head.is_meant_by(source("any"), git_repository("any", APPS, ref={"branch": "main"}), brought=True)
+
+
 async def test_what_a_clone_on_this_machine_was_cloned_from_is_the_same_repository(tmp_path: Path) -> None:
     """A repository is tried from a clone, with its GitRepository of whatever name."""
     upstream, url = Repository.make(tmp_path / "fleet"), "git@git.example:acme/fleet.git"

@@ -53,12 +53,13 @@ class Artifact:
 class Head:
     """What a sync reads: of the repository at ``url`` this ``reference``; ``branch`` is the one that the remote has as
     its default, "" as long as nobody has said so. ``cloned_from`` is what a repository on this machine is a clone of,
-    "" for none."""
+    "" for none. ``is_tried``: a commit is tried out, and stands for what a branch may have next."""
 
     url: str
     reference: GitReference = field(default_factory=GitReference)
     branch: str = ""
     cloned_from: str = ""
+    is_tried: bool = False
 
     def is_meant_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
         """Whether a GitRepository is nothing but this: by its URL and reference, or as that by which the repository
@@ -80,6 +81,8 @@ class Head:
             wanted = reference_of(ref)
         except GitRefused:
             return False
+        if self.is_tried and wanted.ref.startswith(_BRANCHES) and not wanted.commit:
+            return True
         if own.commit or wanted.commit or not wanted.ref:
             return bool(own.commit) and own.commit == wanted.commit
         if own.ref != HEAD:
