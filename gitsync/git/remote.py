@@ -58,7 +58,8 @@ class Remote:
         """
         reference = self.source.reference
         if (path := self.source.local_path) is not None:
-            self.cloned_from = await asyncio.to_thread(cloned_from, path)
+            with suppress(RuntimeError):  # no thread is to be had: the question below says so
+                self.cloned_from = await asyncio.to_thread(cloned_from, path)
         refs = await self.refs(reference.names) if reference.names else {}
         found = resolve(reference, refs)
         if found is None:
