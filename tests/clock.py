@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -48,3 +48,31 @@ def jumping_clock() -> Iterator[None]:
         yield
     finally:
         del loop.time, selector.select
+
+
+class LoopClock:
+    """As the clock of the event loop goes by, and ahead of it."""
+
+    def __init__(self, time_of_loop: Callable[[], float]) -> None:
+        self._time, self._ahead = time_of_loop, 0.0
+
+    def time(self) -> float:
+        """As ``time.monotonic``."""
+        return self._time() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: what is due by then is done as soon as the loop goes on."""
+        self._ahead += seconds
+
+
+@contextmanager
+def clock_put_ahead() -> Iterator[LoopClock]:
+    """The clock of the running event loop goes on as it does, and can be put ahead by hand. For code that talks to real
+    servers, too: whoever puts it ahead waits until nobody waits for an answer, else that comes too late."""
+    loop = asyncio.get_running_loop()
+    clock = LoopClock(loop.time)
+    loop.time = clock.time  # type: ignore[method-assign]
+    try:
+        yield clock
+    finally:
+        del loop.time

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.controlplane.fixtures"]
+# Tests that several modules run, each against a cluster of its own.
+pytest.register_assert_rewrite("tests.cluster.promises", "tests.controlplane.promises")
 
 # How long an example takes says more about the neighbours on the machine than about the code; a test that is about
 # time measures it.

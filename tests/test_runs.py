@@ -1,7 +1,9 @@
-"""Each test is in one of two runs, ``make test`` and ``make test-e2e``: none is in neither."""
+"""Each test is in one of two runs, ``make test`` and ``make test-e2e``, and none stands on another."""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import cast
@@ -45,3 +47,21 @@ def test_what_is_in_e2e_is_left_to_its_own_run_but_for_what_is_named() -> None:
     )
     pytest_collection_modifyitems(cast(list[pytest.Item], [new, inside, named, elsewhere]))
     assert (new.marks, inside.marks, named.marks, elsewhere.marks) == (["e2e"], ["e2e"], [], [])
+
+
+def imported(text: str) -> Iterator[str]:
+    """The modules that a module imports, and what it imports from them, which may be modules."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{name.name}" for name in node.names)
+
+
+def test_no_module_takes_anything_from_one_of_tests() -> None:
+    """What several need is in a module beside them: each can be read, changed and run alone."""
+    modules = {file.stem for file in TESTS.rglob("test_*.py")}
+    found = {(file.name, name) for file in TESTS.rglob("*.py") for name in imported(file.read_text())}
+    assert ("test_runs.py", "tests.conftest.E2E") in found, "imports are found"
+    assert [(file, name) for file, name in sorted(found) if modules.intersection(name.split("."))] == []
+    assert list(imported("from tests.e2e import test_e2e_order as here")) == ["tests.e2e.test_e2e_order"]

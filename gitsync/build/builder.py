@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -39,6 +39,8 @@ from gitsync.runtime.together import finish_all
 from gitsync.sops import Sops
 from gitsync.tree import Tree
 
+#: Returns when something may be built of so many bytes of files.
+Admit = Callable[[int], Awaitable[None]]
 _NEVER_HINT: Final = "Flux decrypts the files of secretGenerator and of patches, and whole objects"
 
 
@@ -89,9 +91,9 @@ class Builder:
         self._built: Cache[Built] = Cache(REMEMBERED_OBJECTS, room)
         self._making: SingleFlight[_Made] = SingleFlight()
 
-    async def build(self, commit: CommitInfo, tree: Tree, spec: BuildSpec) -> Desired:
+    async def build(self, commit: CommitInfo, tree: Tree, spec: BuildSpec, admit: Admit | None = None) -> Desired:
         """What a directory of a tree comes to. What the user wrote and cannot be built is among the errors, and then
-        there are no objects.
+        there are no objects. ``admit`` is asked before anything large is done.
 
         Raises: what ``tree.read`` raises; KustomizeUnavailable and SopsUnavailable when a program cannot be run or
         takes too long.
@@ -101,6 +103,8 @@ class Builder:
         if plan.errors:
             desired = _desired(commit, tree, plan, [Built(errors=tuple(plan.errors), is_unbuilt=True)])
         else:
+            if admit is not None:
+                await admit(sum(entry.size for entry in plan.files.values()))
             desired = await self._built_plan(commit, tree, files.read, plan, spec)
         if desired.errors:
             desired = replace(desired, made_of=await asyncio.to_thread(_made_of, plan, files))
@@ -210,7 +214,8 @@ def _desired(commit: CommitInfo, tree: Tree, plan: Plan, parts: Sequence[Built])
     desired = assemble(commit, contents, Selection(errors=errors, unread=list(plan.unread)))
     warnings = (*plan.warnings, *desired.warnings)
     files, is_unbuilt = len(plan.files) + len(plan.kustomizations), any(part.is_unbuilt for part in parts)
-    return replace(desired, files=files, warnings=warnings, tree=tree, is_unbuilt=is_unbuilt)
+    weight = sum(part.weight for part in parts)
+    return replace(desired, files=files, warnings=warnings, tree=tree, is_unbuilt=is_unbuilt, weight=weight)
 
 
 def _pointers(plan: Plan, contents: Mapping[str, bytes]) -> list[ManifestError]:

@@ -26,6 +26,7 @@ from gitsync.diff import yaml_lines
 from gitsync.errors import EncryptedError, ManifestError, YamlError
 from gitsync.kubeyaml import load, split
 from gitsync.manifests import ENCRYPTED, FileContent, Place, as_it_stays, is_encrypted, parse_value, stays_encrypted
+from gitsync.weight import object_weight
 
 _KUSTOMIZE_GROUP: Final = "kustomize.config.k8s.io/"
 _ENCRYPTED_HINT: Final = (
@@ -38,11 +39,12 @@ _NAMES_HINT: Final = "letters, digits and underscores, and no digit first"
 @dataclass(frozen=True)
 class Built:
     """The objects of a build, or the errors because of which there are none. ``is_unbuilt``: there would be none
-    whatever the variables are."""
+    whatever the variables are. ``weight`` is about what the objects take in memory, in bytes."""
 
     contents: tuple[FileContent, ...] = ()
     errors: tuple[ManifestError, ...] = ()
     is_unbuilt: bool = False
+    weight: int = 0
 
 
 def objects_of(
@@ -64,7 +66,8 @@ def objects_of(
     contents = [content for document in split(text) if (content := maker.content(document.text)) is not None]
     if maker.errors:
         return Built(errors=tuple(maker.errors[:MAX_ERRORS]))
-    return Built(tuple(contents))
+    objects = (item for content in contents for item in content.objects)
+    return Built(tuple(contents), weight=len(text) + sum(object_weight(item.manifest) for item in objects))
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,8 @@ class Desired:
     ``tree`` is the whole tree that it was read from: charts and their values files are in it too. ``kustomized`` are
     directories with files for kustomize, which are yet to be built: their files are among ``held``. ``is_unbuilt``: of
     a directory that was built, kustomize or what it reads is what failed, and no variable would help. ``made_of``: of
-    one with errors, another text when anything is another that it was built of.
+    one with errors, another text when anything is another that it was built of. ``weight`` is about what its objects
+    take in memory, in bytes, where that has been weighed.
     """
 
     commit: CommitInfo
@@ -122,6 +123,7 @@ class Desired:
     kustomized: tuple[str, ...] = ()
     is_unbuilt: bool = False
     made_of: str = ""
+    weight: int = 0
 
     @cached_property
     def helm_releases(self) -> Mapping[ObjectKey, HelmRelease]:

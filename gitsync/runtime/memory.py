@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 from weakref import WeakValueDictionary
@@ -16,7 +17,10 @@ PATIENCE: Final = 20.0
 
 
 class TakenMemory:
-    """What one takes. It goes with that, and with what is made of it."""
+    """What one takes. It goes with that, and with what is made of it; or before, when it is given back."""
+
+    def __init__(self) -> None:
+        self.give_back: Callable[[], object] = lambda: None
 
 
 class Memory:
@@ -43,7 +47,8 @@ class Memory:
                 f"the {self._what}{whose} that are worked with would take {spent}", hint="it is tried again"
             ) from None
         held = TakenMemory()
-        weakref.finalize(held, self._gone, asyncio.get_running_loop(), share, size).atexit = False
+        held.give_back = gone = weakref.finalize(held, self._gone, asyncio.get_running_loop(), share, size)
+        gone.atexit = False
         return held
 
     async def hold_in_time(self, namespace: str, size: int) -> TakenMemory:

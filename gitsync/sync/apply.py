@@ -94,6 +94,8 @@ class Syncer:
         self._reminders, self._failures = Reminders(), Failures()
         #: Called when all of a commit is applied, and what is left is that it becomes ready.
         self.on_applied: Callable[[Desired], None] = lambda _: None
+        #: Called when nothing more of a commit is sent for now: it waits for others, or has been applied or refused.
+        self.on_sent: Callable[[], None] = lambda: None
         #: What syncs did that were cut short: it is yet to come into the journal, newest first.
         self._unwritten: tuple[JournalEntry, ...] = ()
 
@@ -276,6 +278,7 @@ class Syncer:
             partial(self.planner.judged, plan, before),
             self.hopeless,
             lambda: self.on_applied(desired),
+            self.on_sent,
         )
         with self.under_way.following(self.spec, report):
             await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)

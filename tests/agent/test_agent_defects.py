@@ -18,9 +18,9 @@ from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.controlplane.errors import ApiError
 from tests.e2e.clearing import clear
 from tests.e2e.harness import Fleet
-from tests.e2e.test_e2e_kustomization import kustomization
-from tests.e2e.test_e2e_notifications import alert, provider
-from tests.e2e.test_e2e_page import free_port
+from tests.e2e.kustomizations import kustomization
+from tests.e2e.notifying import alert, provider
+from tests.e2e.pages import free_port
 from tests.git.git_world import HttpGit, Repository, http_git
 from tests.until import until
 

@@ -233,7 +233,7 @@ async def test_of_shares_nobody_takes_anybody_elses() -> None:
     shares = Shares(2, "requests", each=1)
     async with shares.held("a", "slow"), shares.held("a", "other"), shares.held("b", "slow"):
         late = asyncio.ensure_future(shares.held("a", "third").__aenter__())
-        async with asyncio.timeout(30), shares.held("b", "fast"):
+        async with asyncio.timeout(60), shares.held("b", "fast"):
             assert not late.done()
         late.cancel()
         await asyncio.gather(late, return_exceptions=True)

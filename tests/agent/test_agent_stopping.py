@@ -64,7 +64,7 @@ def told(what: str, number: int, seconds: int = 1) -> tuple[int, str]:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         try:
-            _, error = process.communicate(timeout=30)
+            _, error = process.communicate(timeout=120)
         finally:
             process.kill()
     return process.returncode, error

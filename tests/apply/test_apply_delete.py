@@ -15,6 +15,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.apply.delete import DeletionRules, delete_objects
 from gitsync.apply.deleted import wait_deleted
 from gitsync.cluster import Cluster, WatchEvent
+from tests.until import until
 
 
 def ours(live: Manifest) -> bool:
@@ -50,7 +51,7 @@ async def test_a_namespace_waits_for_a_kustomization_that_has_let_go_of_what_is_
 
     async def goes() -> None:
         await cluster.delete(inner)
-        await asyncio.sleep(2.0)
+        await until(lambda: not answers)  # it is known for whom it stays
         await cluster.delete(held)
         await cluster.patch(inner, {"metadata": {"finalizers": []}}, manager="test")
 

@@ -26,7 +26,7 @@ async def test_it_ends_when_all_is_ready_and_the_api_server_counts_what_it_sent(
         before = await api.metrics()
         assert 0 < await floor.run(api, QUICK, rendering, namespace) < 30
         counted = since(before, await api.metrics())
-        await until(lambda: _watched(api, before), timeout=30)  # a watch is counted when the server sees its end
+        await until(lambda: _watched(api, before))  # a watch is counted when the server sees its end
         deployments = await api.get(f"/apis/apps/v1/namespaces/{namespace}/deployments")
     assert {item["metadata"]["name"] for item in deployments["items"]} == set(QUICK.releases)
     assert all(floor.is_ready(item) for item in deployments["items"])

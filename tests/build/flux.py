@@ -32,7 +32,7 @@ class Flux:
 
     def close(self) -> None:
         """End it; it ends by itself when it has nothing more to read."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
         assert self._process.returncode == 0
 
     def _ask(self, question: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from aiohttp import web
 
-from gitsync.charts import Chart, Charts, ReleaseContext
+from gitsync.charts import Charts, ReleaseContext
 from gitsync.charts.workers import WORKERS
 from gitsync.errors import ChartError, RenderError, ValuesError
 from gitsync.helm.archive import MAX_UNPACKED
@@ -25,45 +25,13 @@ from gitsync.runtime import places
 from gitsync.runtime.places import Ticket, chosen
 from gitsync.runtime.progress import reporting
 from gitsync.sources.helm import ChartRepositories, RepositorySpec
-from gitsync.spool import Body
 from tests.charts.build import chart_files, config_map, packed
+from tests.charts.hostility import CONTEXT, ENDLESS, HONEST, Peak, chart, honest, loaded
 from tests.charts.processes import busy, workers
+from tests.clock import jumping_clock
 from tests.until import until
 
-CONTEXT = ReleaseContext("demo", "apps")
-ENDLESS = "{{ range until 30000 }}{{ range until 30000 }}{{ $x := . | toString | sha256sum }}{{ end }}{{ end }}"
-HONEST = config_map(a="{{ .Values.a }}")
 MIB = 1 << 20
-
-
-async def loaded(charts: Charts, files: dict[str, bytes]) -> Chart:
-    return await charts.from_archive(Body.of(packed(files)))
-
-
-async def chart(charts: Charts, template: str, **files: str) -> Chart:
-    return await loaded(charts, chart_files(templates__a_yaml=template, **files))
-
-
-async def honest(charts: Charts, a: str, namespace: str = "honest") -> str:
-    app = await chart(charts, HONEST)
-    rendered = await charts.render(app, {"a": a}, ReleaseContext("demo", namespace))
-    return str(rendered.objects[0]["data"]["a"])
-
-
-class Peak:
-    """The most memory that this process has at once, from here on, beyond what it has now."""
-
-    def __init__(self) -> None:
-        Path("/proc/self/clear_refs").write_text("5")
-        self._before = self._high()
-
-    def _high(self) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
-
-    @property
-    def grown(self) -> int:
-        return self._high() - self._before
 
 
 #: A process that runs out of memory says so, or is ended by native code that does not look whether it got any.
@@ -127,10 +95,11 @@ async def test_what_ran_into_a_limit_is_not_tried_again_at_once(
         messages.append(caught.value.message)
 
     assert messages == ["chart app was not rendered within 1 s"] * 2
-    with suppress(TimeoutError):  # other values are another question
-        async with asyncio.timeout(2):
-            await charts.render(endless, {"other": 1}, CONTEXT)
-            pytest.fail("it ended")
+    other = asyncio.create_task(charts.render(endless, {"other": 1}, CONTEXT))  # other values are another question
+    await until(lambda: busy() or other.done())
+    assert not other.done()
+    other.cancel()
+    await asyncio.gather(other, return_exceptions=True)
 
 
 async def test_what_ran_into_a_limit_for_one_owner_is_tried_for_another(
@@ -399,9 +368,10 @@ async def test_a_place_is_taken_also_from_who_has_yet_to_begin(monkeypatch: pyte
     for ticket in (first, second):
         await both.take(ticket)
     waiting = asyncio.create_task(both.take(good))
-    await asyncio.sleep(0.3)  # more than a slice: nobody can be ended yet
+    with jumping_clock():
+        await asyncio.sleep(6 * places.SLICE)  # nobody can be ended yet
+    assert not waiting.done()
     for ticket in (first, second):
         ticket.end = functools.partial(both.leave, ticket)
-    async with asyncio.timeout(10):
-        await waiting
+    await waiting
     both.leave(good)

@@ -15,10 +15,10 @@ from gitsync.charts.workers import WORKERS
 from gitsync.errors import RenderError
 from gitsync.runtime import bounded, places
 from gitsync.web.probes import Probes
+from tests.charts.hostility import CONTEXT, ENDLESS, chart, honest
 from tests.charts.processes import busy, workers
-from tests.charts.test_charts_hostile import CONTEXT, ENDLESS, chart, honest
 from tests.until import until
-from tests.web.test_web_probes import asked, port
+from tests.web.asking import asked, port
 
 __all__ = ["port"]
 

@@ -13,7 +13,7 @@ from gitsync.api.identity import Origin
 from gitsync.cli import main
 from gitsync.cli.repository.annotations import FORMATS, github
 from gitsync.cli.repository.checks import CHECKS, ManifestProblem
-from tests.cli.test_cli_repository import git, place, release, write
+from tests.cli.repositories import git, place, release, write
 
 __all__ = ["place"]
 

@@ -159,7 +159,7 @@ def test_it_can_be_looked_at_on_a_page(begun: dict[str, Begun]) -> None:
     address = re.findall(r"http://127[.]0[.]0[.]1:[0-9]+/[?]key=[^ \n]+", story.text)
     assert len(set(address)) == 1
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with opener.open(address[0], timeout=30) as answer:
+    with opener.open(address[0], timeout=60) as answer:
         text = answer.read().decode()
     assert "production: infrastructure, then apps" in text
     assert "redis: new image; backend: two replicas" in text

@@ -10,9 +10,9 @@ import pytest
 
 from tests.cli.conftest import Gitsync
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_handover_broken import CHART, GONE, release
-from tests.e2e.test_e2e_kustomization import kustomization
+from tests.e2e.mapcharts import CHART, GONE, release
 
 
 @pytest.fixture

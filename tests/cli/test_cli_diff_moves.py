@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import Gitsync
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_handover_broken import CHART, GONE, release
+from tests.e2e.mapcharts import CHART, GONE, release
 
 DISABLED = "{gitsync.dev/prune: disabled}"
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from gitsync.cli import main
-from tests.cli.test_cli_repository import git, place, release, write
-from tests.e2e.test_e2e_kustomization import kustomization as in_namespace
+from tests.cli.repositories import git, place, release, write
+from tests.e2e.kustomizations import kustomization as in_namespace
 
 __all__ = ["place"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from gitsync.api.crds import kinds
 from gitsync.cli import main
-from tests.cli.test_cli_repository import release
+from tests.cli.repositories import release
 from tests.docs.markdown import ROOT
 from tests.yamls import documents
 

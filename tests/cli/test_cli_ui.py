@@ -33,10 +33,10 @@ def test_it_says_where_the_page_is_and_serves_it_until_it_is_told_to_stop(
     address = re.search(r"http://127[.]0[.]0[.]1:[0-9]+/[?]key=\S+", "".join(head))
     assert address is not None, head
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with opener.open(address[0], timeout=30) as answer:
+    with opener.open(address[0], timeout=60) as answer:
         assert "Kustomizations" in answer.read().decode()
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(address[0].partition("?")[0], timeout=30)
+        urllib.request.urlopen(address[0].partition("?")[0], timeout=60)
     process.send_signal(end)
     rest = process.stdout.read()
     process.stdout.close()

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.cli.conftest import Gitsync
+from tests.e2e.fluxrepositories import kustomization, repository
 from tests.e2e.harness import Fleet
-from tests.e2e.test_e2e_fluxrepo import kustomization, repository
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import os
 import stat
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -187,15 +186,13 @@ async def test_a_plugin_does_not_outlive_who_waited_for_it(
         "import os, time",
         f"open({str(pid_file)!r} + '.new', 'w').write(str(os.getpid()))",
         f"os.rename({str(pid_file)!r} + '.new', {str(pid_file)!r})",
-        "time.sleep(60)",
+        "time.sleep(3600)",  # longer than any test
     )
     connecting = asyncio.create_task(Cluster.connect(kubeconfig=write_kubeconfig(tmp_path, "http://127.0.0.1:1", user)))
     await until(pid_file.exists)
     connecting.cancel()
-    started = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
         await connecting
-    assert time.monotonic() - started < 40  # and not the minute that it sleeps
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
 

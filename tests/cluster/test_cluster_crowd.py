@@ -13,7 +13,7 @@ from gitsync.cluster import Cluster
 from gitsync.cluster.watching import crowd
 from gitsync.cluster.watching.crowd import Crowd
 from gitsync.weight import object_weight
-from tests.charts.test_charts_hostile import Peak
+from tests.charts.hostility import Peak
 from tests.cluster.conftest import SHORT
 from tests.cluster.faulty import FaultyApi, answer, event, group, stream, write_kubeconfig
 from tests.until import until

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.test_cluster_live import (
+from tests.cluster.promises import (
     live,
     test_a_dry_run_shows_what_would_be_and_changes_nothing,
     test_a_half_open_connection_is_noticed_and_nothing_is_missed,

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.controlplane import test_controlplane
-from tests.controlplane.test_controlplane import TestCluster, TestHelm, TestVolumes, ns
+from tests.controlplane import promises
+from tests.controlplane.promises import TestCluster, TestHelm, TestVolumes, ns
 
 __all__ = ["TestCluster", "TestHelm", "TestPods", "TestVolumes", "TestWorkloads", "ns"]
 
 pytestmark = pytest.mark.parametrize("control_plane", ["sandbox"], indirect=True)
 
 
-class TestPods(test_controlplane.TestPods):
-    def test_a_log_can_be_asked_for(self, ns: test_controlplane.Namespaced) -> None:
-        ns.apply(test_controlplane.pod("plain"))
+class TestPods(promises.TestPods):
+    def test_a_log_can_be_asked_for(self, ns: promises.Namespaced) -> None:
+        ns.apply(promises.pod("plain"))
         ns.wait("pod", "plain", "condition=Ready")
         assert "only plays this container" in ns.run("logs", "plain")
 
 
-class TestWorkloads(test_controlplane.TestWorkloads):
+class TestWorkloads(promises.TestWorkloads):
     test_a_service_finds_its_pods = None  # type: ignore[assignment]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from gitsync.api import HelmRelease
-from gitsync.api.crds import crds
 from gitsync.release.unsupported import refused, without_effect
+from tests.docs.fields import WORDS, leaves
 from tests.docs.markdown import ROOT, rows, spans
 
 PAGE = ROOT / "docs" / "helmrelease.md"
-WORDS = {"works", "refused", "warned", "no effect yet", "no effect"}
 SOURCE = {"kind": "HelmRepository", "name": "bitnami"}
 
 #: By field, a value that asks for what the field does.
@@ -48,23 +47,6 @@ def documented(kind: str) -> dict[str, str]:
                 assert field not in found, f"{field} is there twice"
                 found[field] = row[1]
     return found
-
-
-def leaves(kind: str) -> list[str]:
-    """The fields of a kind's spec, as its CRD has them."""
-    crd = next(crd for crd in crds() if crd["spec"]["names"]["kind"] == kind)
-    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    return list(_leaves(spec, ""))
-
-
-def _leaves(schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    if schema.get("type") == "array":
-        yield from _leaves(schema["items"], f"{path}[]")
-    elif properties := schema.get("properties"):
-        for name, inner in properties.items():
-            yield from _leaves(inner, f"{path}.{name}" if path else name)
-    else:
-        yield path
 
 
 def release(field: str) -> HelmRelease:

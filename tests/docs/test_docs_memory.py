@@ -15,6 +15,7 @@ from gitsync.release.values import references
 from gitsync.runtime import cache
 from gitsync.sops import program
 from gitsync.sources.watch import referred
+from gitsync.sync.kustomization.reconcile import builds
 from gitsync.web.receivers import gate
 from tests.docs.markdown import ROOT
 from tests.e2e.limits import memory_limit
@@ -45,7 +46,7 @@ def test_the_figures_are_those_of_the_code() -> None:
     assert table["what is read"][0] == mib(budget.INPUT)
     parts = (
         *(treememory.TOGETHER, recordmemory.TOGETHER, references.TOGETHER, referred.TOGETHER),
-        *(render.TOGETHER, bounds.FOREIGN_TOGETHER),
+        *(render.TOGETHER, bounds.FOREIGN_TOGETHER, builds.TOGETHER),
     )
     assert re.findall(r"\d+", table["what is read"][1]) == [str(mib(part)) for part in parts]
     assert table["what is remembered to save work"][0] == mib(cache.REMEMBERED)

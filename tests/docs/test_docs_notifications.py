@@ -12,7 +12,7 @@ from gitsync.notify.providers import refused
 from gitsync.notify.services.registry import SERVICES
 from gitsync.notify.target import Target
 from tests.docs.markdown import ROOT
-from tests.notify.test_notify_services import GOOD
+from tests.notify.telling import GOOD
 
 PAGE = ROOT / "docs" / "notifications.md"
 

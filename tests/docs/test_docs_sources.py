@@ -9,8 +9,8 @@ import pytest
 from gitsync.api.generator import ArtifactGenerator
 from gitsync.api.sources import Bucket, GitRepository, HelmChart, OCIRepository
 from gitsync.sources.unsupported import refused
+from tests.docs.fields import WORDS, leaves
 from tests.docs.markdown import ROOT, rows, section, spans
-from tests.docs.test_docs_helmrelease import WORDS, leaves
 
 PAGE = ROOT / "docs" / "sources.md"
 MODELS: dict[str, type[GitRepository | OCIRepository | Bucket | HelmChart]] = {

@@ -40,7 +40,7 @@ def deliver(port: int, path: str, body: bytes = b"", headers: Mapping[str, str] 
     """Send a delivery: status and text of the answer."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, dict(headers or {}), method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -127,7 +127,7 @@ class AgentProcess:
             self._process.wait()
             raise AssertionError(f"the agent did not end within {timeout:g}s:\n{self.log}") from None
         finally:
-            self._reader.join(5)
+            self._reader.join(60)
             self._process = None
         return code
 

@@ -11,11 +11,11 @@ from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli
 from tests.e2e import helm
 from tests.e2e.conftest import NewAgent
+from tests.e2e.externalartifacts import external
 from tests.e2e.harness import Fleet
+from tests.e2e.helmcharts import by_reference, helm_chart, text, until_ready
+from tests.e2e.helmcharts import server as server
 from tests.e2e.manifests import config_map, repository
-from tests.e2e.test_e2e_generator import external
-from tests.e2e.test_e2e_helmchart import by_reference, helm_chart, text, until_ready
-from tests.e2e.test_e2e_helmchart import server as server
 from tests.e2e.watching import Watch, condition
 from tests.forked import run
 

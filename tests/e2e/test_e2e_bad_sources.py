@@ -139,7 +139,7 @@ class Hostile:
         await response.prepare(request)
         while _is_open(request):
             await response.write(b" ")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # slowness is the fault
         return response
 
     async def _no_http(self, request: web.Request) -> web.StreamResponse:

@@ -14,8 +14,8 @@ from tests.controlplane.cluster import Cli
 from tests.controlplane.s3 import KEYS, REGION, S3
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet, Line
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_kustomization import Cluster, kustomization
 from tests.e2e.watching import Now, Watch, condition, is_ready
 from tests.forked import run
 

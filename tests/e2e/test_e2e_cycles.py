@@ -10,8 +10,8 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import Cluster
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_kustomization import Cluster
 from tests.forked import run
 from tests.until import ask_until
 

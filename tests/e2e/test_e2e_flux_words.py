@@ -13,10 +13,10 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import flux as fluxes
 from tests.e2e.conftest import NewAgent
 from tests.e2e.flux import Flux
+from tests.e2e.fluxrepositories import SYNC, kustomization
 from tests.e2e.harness import AgentProcess, Fleet
-from tests.e2e.test_e2e_fluxrepo import SYNC, kustomization
-from tests.e2e.test_e2e_kustomization import kustomization as in_namespace
-from tests.e2e.test_e2e_takeover import config_map
+from tests.e2e.kustomizations import kustomization as in_namespace
+from tests.e2e.takenover import config_map
 from tests.until import ask_until
 
 PROD = "clusters/prod"

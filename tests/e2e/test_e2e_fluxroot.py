@@ -11,10 +11,10 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.encrypted import PASSWORD, closed, secret
+from tests.e2e.fluxrepositories import SYNC, config_map, data, kustomization
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import finished
-from tests.e2e.test_e2e_fluxrepo import SYNC, config_map, data, kustomization
-from tests.e2e.test_e2e_sops import PASSWORD, closed, secret
 from tests.sopsfiles import AgeKey, age_key, program
 
 KUSTOMIZATIONS = "kustomizations.kustomize.toolkit.fluxcd.io"
@@ -166,7 +166,7 @@ def test_who_depends_on_flux_system_goes_on_before_what_that_has_brought_is_read
     agent.start()
     kubectl("wait", "--for=create", "configmap/one", "-n", namespace, "--timeout=60s")
     if made:
-        ready = ("--for=condition=Ready", f"{KUSTOMIZATIONS}/flux-system", "-n", "flux-system", "--timeout=30s")
+        ready = ("--for=condition=Ready", f"{KUSTOMIZATIONS}/flux-system", "-n", "flux-system", "--timeout=110s")
         kubectl("wait", *ready)
     ended = [line for line in agent.said("sync finished") if "sync" not in line.fields]
     assert not ended, "it waits for the release"

@@ -9,10 +9,11 @@ from typing import Any
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.externalartifacts import external
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_kustomization import Cluster, kustomization
-from tests.e2e.test_e2e_plan import Commits
+from tests.e2e.planning import Commits
 from tests.until import ask_until
 
 
@@ -47,12 +48,6 @@ def pack(fleet: Fleet, path: str, manifest: str) -> None:
         tar.addfile(member, io.BytesIO(manifest.encode()))
     (fleet.path / path).parent.mkdir(parents=True, exist_ok=True)
     (fleet.path / path).write_bytes(packed.getvalue())
-
-
-def external(kubectl: Cli, namespace: str) -> dict[str, Any]:
-    """The ExternalArtifacts, by name."""
-    items = json.loads(kubectl("get", "externalartifacts", "-n", namespace, "-o", "json"))["items"]
-    return {item["metadata"]["name"]: item for item in items}
 
 
 def test_a_commit_in_one_part_applies_the_kustomization_of_that_part_only(

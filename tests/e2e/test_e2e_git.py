@@ -14,10 +14,10 @@ from tests.controlplane.cluster import Cli
 from tests.e2e import helm
 from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
+from tests.e2e.gitcharts import chart_yaml
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.registries import text, until_ready
-from tests.e2e.test_e2e_gitcharts import chart_yaml
 from tests.e2e.watching import Now, Watch, condition
 from tests.forked import run
 from tests.git.git_world import HttpGit, Repository, basic, http_git

@@ -10,27 +10,12 @@ from tests.controlplane.cluster import Cli
 from tests.e2e import helm
 from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
+from tests.e2e.gitcharts import chart_files, chart_yaml, in_git
 from tests.e2e.harness import AgentProcess, Fleet
-from tests.e2e.manifests import CHARTS, config_map, release, repository
+from tests.e2e.manifests import config_map, repository
 from tests.e2e.watching import Watch, condition, is_ready
 
 TEMPLATE = "charts/app/templates/deployment.yaml"
-
-
-def chart_files(folder: str = "charts/app") -> dict[str, str]:
-    """The chart ``app`` as files of a repository."""
-    chart = CHARTS / "app"
-    files = [path for path in chart.rglob("*") if path.is_file()]
-    return {f"{folder}/{path.relative_to(chart).as_posix()}": path.read_text() for path in files}
-
-
-def in_git(namespace: str, name: str, *needs: str, path: str = "./charts/app", **more: object) -> str:
-    """A HelmRelease whose chart is a folder of the synced repository."""
-    lines = release(namespace, name, *needs, **more).splitlines(keepends=True)  # type: ignore[arg-type]
-    kept = [line for line in lines if not line.startswith(("      chart:", "      version:", "      sourceRef:"))]
-    at = kept.index("    spec:\n") + 1
-    chart = f"      chart: {path}\n      sourceRef: {{kind: GitRepository, name: flux-system}}\n"
-    return "".join([*kept[:at], chart, *kept[at:]])
 
 
 def containers(kubectl: Cli, namespace: str, name: str) -> list[str]:
@@ -146,10 +131,6 @@ def test_a_release_that_no_commit_brought_follows_the_charts_of_the_commits_that
     assert containers(kubectl, namespace, "by-hand") == ["renamed"]
     # There is no GitRepository that could be asked, and that is no reason to do nothing.
     agent.command("reconcile", "helmrelease", "by-hand", "-n", namespace, "--with-source")
-
-
-def chart_yaml(name: str, more: str = "") -> str:
-    return f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n{more}"
 
 
 def template(name: str, text: str = "x") -> str:

@@ -9,8 +9,8 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.moving import CHART, PLACES, both, box, finished, fleet_files
-from tests.e2e.test_e2e_kustomization import kustomization
 
 
 @pytest.fixture

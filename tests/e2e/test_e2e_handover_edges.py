@@ -8,6 +8,7 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.definitions import definition
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, Moved, both, box, finished
@@ -18,19 +19,6 @@ NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {0}}}\n"
 @pytest.fixture
 def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
     return new_agent(fleet, "--path=fleet", "--allow-mass-prune")
-
-
-def definition(group: str) -> str:
-    return f"""\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {{name: dolls.{group}}}
-spec:
-  group: {group}
-  scope: Namespaced
-  names: {{kind: Doll, plural: dolls}}
-  versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}]
-"""
 
 
 def exists(kubectl: Cli, *what: str) -> bool:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.failing import ROLLED_BACK, failing, uids
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import CHART, Moved, both, box, finished
 
-#: The Deployment of the failing revision never gets ready, so each try takes this long.
-TIMEOUT = "4s"
-ROLLED_BACK = "  upgrade: {remediation: {retries: 0, remediateLastFailure: true}}\n"
 UNINSTALLED = "  upgrade: {remediation: {retries: 0, remediateLastFailure: true, strategy: uninstall}}\n"
 TRIED_TWICE = "  upgrade: {remediation: {retries: 1, remediateLastFailure: true}}\n"
 INSTALLED_TWICE = "  install: {remediation: {retries: 1, remediateLastFailure: true}}\n"
@@ -22,11 +18,6 @@ INSTALLED_TWICE = "  install: {remediation: {retries: 1, remediateLastFailure: t
 @pytest.fixture
 def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
     return new_agent(fleet, "--path=fleet")
-
-
-def failing(namespace: str, holds: tuple[Moved, ...], spec: str, **values: Any) -> str:
-    """The release ``b`` with a Deployment that never gets ready."""
-    return box(namespace, "b", holds, timeout=TIMEOUT, spec=spec, broken=["never"], **values)
 
 
 def place(moved: tuple[Moved, ...], where: str, namespace: str) -> dict[str, str | None]:
@@ -40,10 +31,6 @@ def place(moved: tuple[Moved, ...], where: str, namespace: str) -> dict[str, str
 def made_by_hand(kubectl: Cli, moved: tuple[Moved, ...]) -> None:
     for item in moved:
         kubectl("create", "-f", "-", stdin=item.plain())
-
-
-def uids(kubectl: Cli, moved: tuple[Moved, ...]) -> dict[Moved, str]:
-    return {item: item.live(kubectl)["uid"] for item in moved}
 
 
 def exists(kubectl: Cli, what: str, namespace: str) -> bool:

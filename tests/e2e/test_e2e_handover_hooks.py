@@ -10,10 +10,10 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.insides import CHART as TEXT
+from tests.e2e.insides import release
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, Moved, box, finished
-from tests.e2e.test_e2e_handover_inside import CHART as TEXT
-from tests.e2e.test_e2e_handover_inside import release
 
 #: Hooks whose objects stay, and those that Helm deletes before it makes them anew, which it does by default.
 STAYS: dict[str, Any] = {"events": "post-install,post-upgrade", "policy": "hook-failed"}

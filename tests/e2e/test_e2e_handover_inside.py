@@ -9,19 +9,13 @@ from typing import NamedTuple
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.belonging import belonging_to, plain
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.insides import CHART, NOTHING, chart, named, of_chart, release
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import Moved, both, finished, uids_when_there
-from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
-from tests.e2e.test_e2e_kustomization import kustomization
-
-#: A chart whose objects are a text of its values.
-CHART = {
-    "charts/text/Chart.yaml": "apiVersion: v2\nname: text\nversion: 1.0.0\n",
-    "charts/text/templates/all.yaml": "{{ .Values.text }}\n",
-}
-NOTHING = "# nothing here\n"
 
 
 class Move(NamedTuple):
@@ -30,27 +24,6 @@ class Move(NamedTuple):
     before: dict[str, str]
     after: dict[str, str]
     owner: str
-
-
-def release(namespace: str, name: str, *texts: str) -> str:
-    """The manifest of a HelmRelease that has the objects of these texts."""
-    source = {"kind": "GitRepository", "name": "flux-system"}
-    spec = {
-        "interval": "1h",
-        "timeout": "30s",
-        "chart": {"spec": {"chart": "./charts/text", "sourceRef": source}},
-        "values": {"text": "\n---\n".join(texts)},
-    }
-    metadata = {"name": name, "namespace": namespace}
-    kind = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease"}
-    return json.dumps({**kind, "metadata": metadata, "spec": spec}) + "\n"
-
-
-def named(namespace: str, name: str, release_name: str, *texts: str) -> str:
-    """The same, with another name for the Helm release."""
-    manifest = json.loads(release(namespace, name, *texts))
-    manifest["spec"]["releaseName"] = release_name
-    return json.dumps(manifest)
 
 
 def a_namespace(name: str) -> str:
@@ -553,17 +526,6 @@ def test_a_kustomization_that_is_replaced_by_another_of_its_directory_takes_noth
         kubectl("get", "configmap", "-n", namespace, "-l", f"gitsync.dev/sync=new{number}", "-o", "json")
     )
     assert len(found["items"]) == 21
-
-
-def chart(name: str, *templates: tuple[str, str]) -> dict[str, str]:
-    """A chart in Git, with a template of its own for each object."""
-    files = {f"charts/{name}/templates/{file}.yaml": text for file, text in templates}
-    return {f"charts/{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n", **files}
-
-
-def of_chart(namespace: str, name: str) -> str:
-    """The manifest of a HelmRelease of the chart of its name."""
-    return release(namespace, name).replace("charts/text", f"charts/{name}")
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["in one chart", "in two"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.belonging import plain
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART as BOX
 from tests.e2e.moving import Moved, both, box, finished, uids_when_there
-from tests.e2e.test_e2e_handover_reverted import plain
-from tests.e2e.test_e2e_kustomization import kustomization
 
 GONE = "# gone\n"
 

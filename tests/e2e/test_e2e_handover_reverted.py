@@ -10,12 +10,12 @@ from typing import NamedTuple
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.belonging import belonging_to, plain
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, Moved, both, box, finished
-from tests.e2e.test_e2e_kustomization import kustomization
-from tests.until import ask_until
 
 #: Seconds between the two commits: what the first one does is then begun, half done, or over.
 MOMENTS = (0.05, 0.3, 0.8, 1.5)
@@ -99,10 +99,6 @@ def _directories(namespace: str, files: str) -> tuple[dict[str, str], dict[str, 
     return here, {"a/moves.yaml": NOTHING, "b/moves.yaml": files}
 
 
-def plain(moved: tuple[Moved, ...]) -> str:
-    return "---\n".join(item.plain() for item in moved)
-
-
 SHAPES: list[Callable[[str, tuple[Moved, ...]], Shape]] = [
     from_a_kustomization_that_goes,
     from_a_kustomization_that_stays,
@@ -143,19 +139,3 @@ def test_there_and_back(
 def ended(agent: AgentProcess, commit: str) -> None:
     """A commit is carried out; where the one before it came at the same time, it changes nothing."""
     agent.until(lambda line: line.fields.get("commit") == commit[:7] and ENDED.match(line.msg) is not None, "the end")
-
-
-def belonging_to(owner: str, moved: tuple[Moved, ...], kubectl: Cli) -> list[str]:
-    """The uids of the objects, once they all are this one's."""
-
-    for item in moved:
-        kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", item.namespace, "--timeout=60s")
-
-    def owners() -> list[str]:
-        found = [item.live(kubectl) for item in moved]
-        return [it["release"] or it["sync"] for it in found]
-
-    ask_until(
-        owners, lambda said: all(it == owner if owner else it not in ("a", "b") for it in said), f"{owner} has it"
-    )
-    return [item.live(kubectl)["uid"] for item in moved]

@@ -10,14 +10,14 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.controlplane.registry import Registry
+from tests.e2e.belonging import belonging_to, plain
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.insides import CHART, NOTHING, release
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import both, finished, uids_when_there
 from tests.e2e.registries import Charts, by_reference, oci_repository, secrets
-from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, release
-from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
-from tests.e2e.test_e2e_kustomization import kustomization
 
 SOURCE = {"kind": "OCIRepository", "name": "app"}
 

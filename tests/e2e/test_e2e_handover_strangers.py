@@ -9,9 +9,9 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.insides import CHART, release
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_handover_inside import CHART, release
-from tests.e2e.test_e2e_kustomization import Cluster, kustomization
 
 
 @pytest.fixture

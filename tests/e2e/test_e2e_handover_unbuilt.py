@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_kustomization import Cluster, kustomization
 
 
 def resources(*names: str) -> str:

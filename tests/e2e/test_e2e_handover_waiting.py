@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.belonging import belonging_to, plain
 from tests.e2e.conftest import NewAgent
+from tests.e2e.definitions import definition
 from tests.e2e.harness import Fleet
+from tests.e2e.insides import CHART, NOTHING, named, release
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import Moved, both, finished, uids_when_there
-from tests.e2e.test_e2e_handover_edges import definition
-from tests.e2e.test_e2e_handover_inside import CHART, NOTHING, named, release
-from tests.e2e.test_e2e_handover_reverted import belonging_to, plain
-from tests.e2e.test_e2e_kustomization import kustomization
 
 LACKING = {"substituteFrom": [{"kind": "ConfigMap", "name": "lacking"}]}
 
@@ -54,7 +54,6 @@ def test_what_goes_to_a_kustomization_of_the_same_chart_that_cannot_be_built_yet
     agent.until(
         lambda line: line.msg == "object kept" and f"sync/{namespace}/k may want it" in line.fields["why"],
         "the objects are kept",
-        timeout=30,
     )
     able = kustomization(namespace, "k", "./k")
     finished(agent, fleet.commit({"clusters/o.yaml": release(namespace, "o", able)}, "which can be built"))

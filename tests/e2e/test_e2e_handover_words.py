@@ -12,10 +12,10 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART as BOX
 from tests.e2e.moving import Moved, box, finished
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.until import ask_until
 
 CHART = {"charts/box/Chart.yaml": "apiVersion: v2\nname: box\nversion: 1.0.0\n"}
@@ -66,7 +66,7 @@ def test_one_that_is_removed_goes_as_soon_as_another_has_what_it_kept(
     last = {"fleet/k.yaml": kustomization(namespace, "k2", "./k"), "k/fixed.yaml": fixed(namespace, "1")}
     finished(agent, commit := fleet.commit(last, "to another Kustomization"))
     took = agent.wait_for("sync finished", commit=commit[:7]).fields["took"]
-    assert took < 20
+    assert took < 45  # and not after the minute for which it would be waited for
     assert kubectl("get", "configmap", "fixed", "-n", namespace, "-o", "jsonpath={.data.text}") == "1"
 
 
@@ -114,7 +114,7 @@ def test_one_that_is_removed_does_not_wait_for_who_leaves_its_object_alone(
     alone = config_map(namespace, "a", annotations=f"{{kustomize.toolkit.fluxcd.io/{how}}}")
     k2 = {"fleet/k.yaml": kustomization(namespace, "k2", "./k2"), "k2/a.yaml": alone, "k/a.yaml": GONE}
     finished(agent, fleet.commit(k2, "in another, which leaves it alone"))
-    kubectl("wait", "kustomization/k", "-n", namespace, "--for=delete", "--timeout=30s")
+    kubectl("wait", "kustomization/k", "-n", namespace, "--for=delete", "--timeout=110s")
     assert kubectl("get", "configmap", "a", "-n", namespace, "-o", "jsonpath={.metadata.uid}") == uid
 
 
@@ -142,7 +142,7 @@ def test_what_helm_has_taken_by_hand_stays(
 
     finished(agent, fleet.commit(dict.fromkeys(files, GONE), "given up"))
     if place == "kustomization":
-        kubectl("wait", "kustomization/k", "-n", namespace, "--for=delete", "--timeout=30s")
+        kubectl("wait", "kustomization/k", "-n", namespace, "--for=delete", "--timeout=110s")
     assert [it.live(kubectl)["uid"] for it in (moves, claim)] == uids
     why = f"helm has taken it into its release {namespace}/byhand"
     agent.wait_for("object kept", object=f"ConfigMap/{namespace}/moves", why=why)

@@ -5,31 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli, write_kubeconfig
 from tests.controlplane.cluster import Cluster as ControlPlane
-from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.helmcharts import by_reference, helm_chart, server, text, until_ready
 from tests.e2e.manifests import CHARTS, config_map, release, repository
-from tests.e2e.watching import Now, Watch, condition, is_ready
+from tests.e2e.watching import Now, Watch, condition
 from tests.forked import run
 from tests.until import ask_until
 
-
-@pytest.fixture
-def server(background: Background) -> Iterator[ChartServer]:
-    server = ChartServer({"apps": [CHARTS / "app"]})
-    background.run(server.__aenter__())
-    yield server
-    background.run(server.__aexit__(None, None, None))
+__all__ = ["server"]
 
 
 def version_of_app(directory: Path, version: str, **files: str) -> Path:
@@ -47,46 +39,8 @@ def version_of_app(directory: Path, version: str, **files: str) -> Path:
     return folder
 
 
-def helm_chart(namespace: str, name: str = "app", **spec: Any) -> str:
-    fields = {
-        "chart": "app",
-        "interval": "1h",
-        "sourceRef": {"kind": "HelmRepository", "name": "charts"},
-        **spec,
-    }
-    return json.dumps(
-        {
-            "apiVersion": "source.toolkit.fluxcd.io/v1",
-            "kind": "HelmChart",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": fields,
-        }
-    )
-
-
-def by_reference(namespace: str, name: str = "app", chart: str = "app") -> str:
-    spec = {"interval": "1h", "chartRef": {"kind": "HelmChart", "name": chart}}
-    return json.dumps(
-        {
-            "apiVersion": "helm.toolkit.fluxcd.io/v2",
-            "kind": "HelmRelease",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": spec,
-        }
-    )
-
-
-def text(kubectl: Cli, namespace: str) -> str:
-    found: str = json.loads(kubectl("get", "configmap", "app-text", "-n", namespace, "-o", "json"))["data"]["text"]
-    return found
-
-
 def until_gone(watch: Watch, key: str) -> None:
     watch.until(lambda now: key not in now, f"{key} is gone")
-
-
-def until_ready(watch: Watch, *keys: str) -> None:
-    watch.until(lambda now: all(is_ready(now.get(key)) for key in keys), f"{', '.join(keys)} ready")
 
 
 def is_as(key: str, wanted: Callable[[dict[str, Any]], bool], now: Now) -> bool:

@@ -12,27 +12,20 @@ from gitsync.charts.serve import ChartServer
 from tests.charts.servers import Server, serving
 from tests.controlplane.cluster import Cli
 from tests.e2e.background import Background
+from tests.e2e.gitcharts import chart_files, in_git
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.hostility import ENDLESS, GRACE, bad_chart, silent
 from tests.e2e.limits import limited
 from tests.e2e.manifests import release, repository
-from tests.e2e.test_e2e_gitcharts import chart_files, in_git
 from tests.e2e.watching import Watch, condition, is_ready
-from tests.until import ask_until, until
+from tests.until import ask_until
 
-ENDLESS = "{{ range until 30000 }}{{ range until 30000 }}{{ $x := . | toString | sha256sum }}{{ end }}{{ end }}"
+__all__ = ["silent"]
+
 BOMBS = {
     "huge": '{{ range until 20000 }}{{ "x" | repeat 1000000 }}{{ end }}',
     "recursive": "{{ tpl .Values.again . }}",
 }
-#: Seconds that Kubernetes gives a pod to end.
-GRACE = 30.0
-
-
-def bad_chart(name: str, template: str) -> dict[str, str]:
-    return {
-        f"charts/{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n",
-        f"charts/{name}/templates/a.yaml": template,
-    }
 
 
 @pytest.fixture
@@ -81,21 +74,6 @@ def test_templates_that_never_end_or_take_all_memory_hold_up_nobody_else(
 
 def _message(manifest: dict[str, object]) -> str:
     return str(condition(manifest, "Ready").get("message", ""))
-
-
-async def _silent(request: web.Request) -> web.StreamResponse:
-    """An index that is there, and charts that never come."""
-    if not request.path.endswith("index.yaml"):
-        await until(lambda: request.transport is None, timeout=3600)
-    entry = {"name": "app", "version": "1.0.0", "urls": ["app-1.0.0.tgz"]}
-    return web.json_response({"apiVersion": "v1", "entries": {"app": [entry]}})
-
-
-@pytest.fixture
-def silent(background: Background) -> Iterator[Server]:
-    server = serving(_silent)
-    yield background.run(server.__aenter__())
-    background.run(server.__aexit__(None, None, None))
 
 
 @pytest.mark.timeout(300)

@@ -13,13 +13,13 @@ from gitsync.charts.serve import ChartServer
 from tests.charts.build import chart_files, packed
 from tests.charts.servers import Server, serving
 from tests.e2e.background import Background
+from tests.e2e.badnamespace import bad
+from tests.e2e.gitcharts import chart_files as git_chart
+from tests.e2e.gitcharts import in_git
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.hostility import GRACE, bad_chart
 from tests.e2e.limits import limited
 from tests.e2e.manifests import release, repository
-from tests.e2e.test_e2e_gitcharts import chart_files as git_chart
-from tests.e2e.test_e2e_gitcharts import in_git
-from tests.e2e.test_e2e_hostile import GRACE, bad_chart
-from tests.e2e.test_e2e_hostile_records import bad
 from tests.e2e.watching import Seen, Watch, condition, is_ready, says
 
 __all__ = ["bad"]

@@ -15,10 +15,10 @@ from tests.charts.servers import Server, serving
 from tests.cluster.faulty import group
 from tests.controlplane.cluster import Cli
 from tests.e2e.background import Background
+from tests.e2e.gitcharts import chart_files, in_git
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.hostility import GRACE
 from tests.e2e.limits import limited
-from tests.e2e.test_e2e_gitcharts import chart_files, in_git
-from tests.e2e.test_e2e_hostile import GRACE
 from tests.e2e.watching import Watch, is_ready, says
 from tests.until import ask_until
 

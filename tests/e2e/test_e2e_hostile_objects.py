@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.controlplane.cluster import Cli, Cluster
+from tests.e2e.gitcharts import chart_files, in_git
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.limits import limited
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_gitcharts import chart_files, in_git
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.e2e.watching import Watch, condition, is_ready
 from tests.until import ask_until
 

@@ -14,11 +14,11 @@ from aiohttp import web
 from tests.charts.build import chart_files, config_map, packed
 from tests.charts.servers import Server, serving
 from tests.e2e.background import Background
+from tests.e2e.badnamespace import bad
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.hostility import GRACE
 from tests.e2e.limits import limited
 from tests.e2e.manifests import release, repository
-from tests.e2e.test_e2e_hostile import GRACE
-from tests.e2e.test_e2e_hostile_records import bad
 from tests.e2e.watching import Watch, is_ready, says
 from tests.git.git_world import Repository
 from tests.until import until

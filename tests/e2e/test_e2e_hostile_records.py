@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.badnamespace import bad
+from tests.e2e.gitcharts import chart_files, in_git
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.hostility import GRACE
 from tests.e2e.limits import limited
-from tests.e2e.test_e2e_gitcharts import chart_files, in_git
-from tests.e2e.test_e2e_hostile import GRACE
 from tests.e2e.watching import Watch, is_ready, says
+
+__all__ = ["bad"]
 
 #: Releases with each kind of record, and revisions of those that have many.
 RELEASES, REVISIONS = 4, 6
@@ -59,13 +61,6 @@ def forged(namespace: str, release: str, kind: str, revision: int) -> dict[str, 
         "metadata": {"name": f"sh.helm.release.v1.{release}.v{revision}", "namespace": namespace, "labels": labels},
         "data": {"release": base64.b64encode(packed).decode()},
     }
-
-
-@pytest.fixture
-def bad(kubectl: Cli, namespace: str) -> Iterator[str]:
-    kubectl("create", "namespace", f"{namespace}-bad")
-    yield f"{namespace}-bad"
-    kubectl("delete", "namespace", f"{namespace}-bad", "--wait=false")
 
 
 @pytest.mark.timeout(600)

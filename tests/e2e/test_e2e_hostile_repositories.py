@@ -9,11 +9,11 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.hostiletenants import Tenant, bad, git_repository, honest, served
+from tests.e2e.hostility import GRACE
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.limits import limited
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_hostile import GRACE
-from tests.e2e.test_e2e_hostile_builds import Tenant, bad, git_repository, honest, served
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.git.git_world import HttpGit, Repository
 from tests.until import ask_until
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.controlplane.cluster import Cluster
+from tests.e2e.badnamespace import bad
+from tests.e2e.gitcharts import chart_files, in_git
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.hostility import GRACE
 from tests.e2e.limits import ATTACKED, limited
-from tests.e2e.test_e2e_gitcharts import chart_files, in_git
-from tests.e2e.test_e2e_hostile import GRACE
-from tests.e2e.test_e2e_hostile_records import bad
 from tests.e2e.watching import Watch, is_ready
 
 __all__ = ["bad"]

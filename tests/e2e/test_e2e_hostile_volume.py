@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.controlplane.cluster import Cluster
+from tests.e2e.admission import slow_to_admit
 from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
+from tests.e2e.gitcharts import chart_files, in_git
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.hostiletenants import KUSTOMIZATION, Tenant, bad, git_repository, honest, served
+from tests.e2e.hostility import GRACE
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.limits import limited
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_gitcharts import chart_files, in_git
-from tests.e2e.test_e2e_hostile import GRACE
-from tests.e2e.test_e2e_hostile_builds import KUSTOMIZATION, Tenant, bad, git_repository, honest, served
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.e2e.watching import Watch, is_ready, says
 from tests.git.git_world import HttpGit, Repository, http_git
 from tests.until import ask_until
@@ -26,6 +28,10 @@ __all__ = ["bad", "honest", "served"]
 
 #: Directories that are built, and the ConfigMaps of each, which come to 15 MiB.
 BUILDS, MAPS, MAP = 40, 20, 750_000
+#: So many of them do not fit into so much memory.
+MANY_BUILT, FEW = 10, 500 << 20
+#: Seconds that a ConfigMap takes where the API server has to ask somebody about it.
+SLOW = 12.0
 #: Releases, each with a repository and a values file of its own.
 VALUES = 10
 #: Git servers and the repositories of each.
@@ -37,23 +43,28 @@ def large_map(namespace: str, name: str) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"text": "x" * MAP}})
 
 
+def many_large(namespace: str) -> dict[str, str | None]:
+    """Kustomizations of one directory, each of which makes something else of it."""
+    files: dict[str, str | None] = {
+        "large/kustomization.yaml": json.dumps({**KUSTOMIZATION, "resources": [f"{n}.yaml" for n in range(MAPS)]})
+    }
+    files |= {f"large/{number}.yaml": large_map(namespace, f"m{number}") for number in range(MAPS)}
+    for number in range(BUILDS):
+        fields = {"namePrefix": f"p{number}-", "wait": False}
+        files[f"clusters/p{number}.yaml"] = kustomization(namespace, f"p{number}", "./large", **fields)
+    return files
+
+
 @pytest.mark.timeout(600)
 def test_what_waits_to_be_built_takes_no_memory(
     new_agent: NewAgent, fleet: Fleet, honest: Tenant, bad: Tenant, namespace: str
 ) -> None:
-    files: dict[str, str | None] = {
-        "large/kustomization.yaml": json.dumps({**KUSTOMIZATION, "resources": [f"{n}.yaml" for n in range(MAPS)]})
-    }
-    files |= {f"large/{number}.yaml": large_map(bad.namespace, f"m{number}") for number in range(MAPS)}
-    for number in range(BUILDS):
-        fields = {"namePrefix": f"p{number}-", "wait": False}
-        files[f"clusters/p{number}.yaml"] = kustomization(bad.namespace, f"p{number}", "./large", **fields)
     fleet.commit({"clusters/none.yaml": config_map(namespace, "none")}, "nothing yet")
     agent = new_agent(fleet, "--path=clusters")
     agent.start().wait_for("sync finished")
 
     with limited(agent.pid) as memory:
-        fleet.commit(files, "forty large ones")
+        fleet.commit(many_large(bad.namespace), "forty large ones")
         agent.wait_for("object created", object=f"Kustomization/{bad.namespace}/p9")
         two = fleet.commit(
             {
@@ -69,6 +80,32 @@ def test_what_waits_to_be_built_takes_no_memory(
 
     memory.check()
     assert agent.stop(GRACE) == 0
+
+
+@pytest.mark.timeout(600)
+def test_what_waits_to_be_applied_takes_no_memory(
+    new_agent: NewAgent,
+    fleet: Fleet,
+    bad: Tenant,
+    namespace: str,
+    background: Background,
+    control_plane: Cluster,
+    tmp_path: Path,
+) -> None:
+    """Somebody whom the API server asks takes his time: all of them had been built by then, and were in memory."""
+    fleet.commit({"clusters/none.yaml": config_map(namespace, "none")}, "nothing yet")
+    agent = new_agent(fleet, "--path=clusters")
+    agent.start().wait_for("sync finished")
+
+    def waiting() -> list[str]:
+        return [name for name, text in bad.messages().items() if text.startswith("memory for its objects")]
+
+    with limited(agent.pid, FEW) as memory, slow_to_admit(background, control_plane, tmp_path, bad.namespace, SLOW):
+        fleet.commit(many_large(bad.namespace), "forty large ones")
+        ask_until(waiting, lambda names: len(names) >= MANY_BUILT, "many wait for room", timeout=400)
+
+    memory.check()
+    agent.kill()
 
 
 @pytest.mark.timeout(400)

@@ -13,13 +13,13 @@ from tests.controlplane import binaries
 from tests.controlplane.cluster import Cli, Cluster
 from tests.controlplane.fixtures import kubectl_on
 from tests.controlplane.plane import ControlPlane
-from tests.e2e import test_e2e_kustomization as here
+from tests.e2e import kustomizations as here
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, box, finished
-from tests.e2e.test_e2e_kustomization import kustomization
-from tests.e2e.test_e2e_plan import Commits
+from tests.e2e.planning import Commits
 from tests.until import ask_until
 
 CRDS = Path(__file__).parents[2] / "config" / "crds"

@@ -15,61 +15,8 @@ from gitsync.api.conditions import condition_of
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-
-
-def kustomization(namespace: str, name: str, path: str, **spec: Any) -> str:
-    """The manifest of a Kustomization, as JSON, which is YAML."""
-    fields = {
-        "interval": "10m",
-        "path": path,
-        "prune": True,
-        "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
-        **spec,
-    }
-    return json.dumps(
-        {
-            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
-            "kind": "Kustomization",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": fields,
-        }
-    )
-
-
-class Cluster:
-    """What the tests look at."""
-
-    def __init__(self, kubectl: Cli, namespace: str) -> None:
-        self._kubectl = kubectl
-        self.namespace = namespace
-
-    def maps(self) -> dict[str, str]:
-        """The ConfigMaps of the namespace, with their text."""
-        listed = json.loads(self._kubectl("get", "configmaps", "-n", self.namespace, "-o", "json"))["items"]
-        return {
-            item["metadata"]["name"]: item["data"]["text"]
-            for item in listed
-            if item["metadata"]["name"] != "kube-root-ca.crt"
-        }
-
-    def status(self, name: str) -> dict[str, Any]:
-        """The status of a Kustomization."""
-        found: dict[str, Any] = json.loads(
-            self._kubectl("get", "kustomization.kustomize.toolkit.fluxcd.io", name, "-n", self.namespace, "-o", "json")
-        )["status"]
-        return found
-
-    def wait(self, name: str, what: str = "condition=Ready") -> None:
-        """Until a Kustomization is so."""
-        self._kubectl(
-            "wait",
-            f"--for={what}",
-            f"kustomizations.kustomize.toolkit.fluxcd.io/{name}",
-            "-n",
-            self.namespace,
-            "--timeout=60s",
-        )
 
 
 @pytest.fixture

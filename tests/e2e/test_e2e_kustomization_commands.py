@@ -8,11 +8,11 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.fluxrepositories import SYNC
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_fluxrepo import SYNC
-from tests.e2e.test_e2e_handover_broken import CHART, release
-from tests.e2e.test_e2e_kustomization import kustomization
+from tests.e2e.mapcharts import CHART, release
 
 
 @pytest.fixture

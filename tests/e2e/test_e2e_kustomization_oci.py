@@ -11,9 +11,9 @@ from tests.controlplane.cluster import Cli
 from tests.controlplane.registry import PASSWORD, Registry
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.registries import Charts, oci_repository, secrets
-from tests.e2e.test_e2e_kustomization import Cluster, kustomization
 
 SOURCE = {"kind": "OCIRepository", "name": "app"}
 

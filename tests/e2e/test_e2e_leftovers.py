@@ -6,13 +6,13 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.failing import ROLLED_BACK, failing, uids
 from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
+from tests.e2e.mapcharts import CHART as MAPS
+from tests.e2e.mapcharts import GONE, Commits, release
 from tests.e2e.moving import CHART as BOX
 from tests.e2e.moving import Moved, both, box
-from tests.e2e.test_e2e_handover_broken import CHART as MAPS
-from tests.e2e.test_e2e_handover_broken import GONE, Commits, release
-from tests.e2e.test_e2e_handover_failures import ROLLED_BACK, failing, uids
 from tests.until import ask_until
 
 CHARTS = {**MAPS, **BOX, "charts/other/Chart.yaml": "apiVersion: v2\nname: other\nversion: 1.0.0\n"}
@@ -127,7 +127,7 @@ def test_a_release_that_was_deleted_by_hand_comes_back(
     commits.agent.kill()
     kubectl("delete", "helmrelease", "a", "-n", namespace, "--wait=false")
     commits.agent.start()
-    commits.agent.wait_for("release uninstalled", release=f"{namespace}/a", timeout=30)
+    commits.agent.wait_for("release uninstalled", release=f"{namespace}/a")
     ask_until(commits.uid, lambda now: now not in ("", uid), "it is installed anew", timeout=60)
 
 

@@ -12,7 +12,7 @@ from tests.e2e.harness import Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, box, finished
 from tests.until import ask_until
-from tests.web.test_web_metrics import Samples, samples_of
+from tests.web.metrics import Samples, samples_of
 
 
 def test_metrics_tell_how_objects_are_and_what_was_done(
@@ -26,7 +26,7 @@ def test_metrics_tell_how_objects_are_and_what_was_done(
     finished(agent, fleet.commit({**files, "fleet/demo.yaml": box(namespace, "demo")}, "two releases"))
 
     def scraped() -> Samples:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             return samples_of(answer.read().decode())
 
     def ready(samples: Samples) -> dict[str, str]:

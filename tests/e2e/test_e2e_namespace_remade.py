@@ -11,10 +11,10 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.insides import CHART, release
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import finished
-from tests.e2e.test_e2e_handover_inside import CHART, release
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.until import ask_until
 
 
@@ -61,7 +61,7 @@ def test_what_was_in_it_comes_again_whoever_has_it(
     for name in names:
         kubectl("patch", "configmap", name, "-n", gone, "--type=merge", "-p", hangs)
     kubectl("delete", "namespace", gone, "--wait=false")
-    kubectl("wait", "--for=jsonpath={.status.phase}=Terminating", f"namespace/{gone}", "--timeout=30s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Terminating", f"namespace/{gone}", "--timeout=110s")
     after = {"clusters/ns.yaml": a_namespace(gone, "after")}
     if change == "all":
         after |= {
@@ -75,7 +75,7 @@ def test_what_was_in_it_comes_again_whoever_has_it(
         kubectl("patch", "configmap", name, "-n", gone, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     ask_until(lambda: uid_of(kubectl, gone), lambda uid: uid not in ("", former), "it is there again")
     for name in names:
-        kubectl("wait", "--for=create", f"configmap/{name}", "-n", gone, "--timeout=30s")
+        kubectl("wait", "--for=create", f"configmap/{name}", "-n", gone, "--timeout=110s")
 
 
 def test_a_release_that_has_lost_something_is_named(
@@ -106,4 +106,4 @@ def test_one_that_was_kept_for_what_is_in_it_goes_when_that_does(
     finished(agent, kept)
     assert agent.said("object kept", object=f"Namespace/{gone}", commit=kept[:7])
     fleet.commit({"k/inside.yaml": None}, "and what is in it")
-    kubectl("wait", "--for=delete", f"namespace/{gone}", "--timeout=40s")
+    kubectl("wait", "--for=delete", f"namespace/{gone}", "--timeout=110s")

@@ -10,9 +10,9 @@ from tests.controlplane.cluster import Cli
 from tests.docs.markdown import ROOT
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import Moved, finished, uids_when_there
-from tests.e2e.test_e2e_kustomization import kustomization
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_what_moves_to_who_is_not_served_stays(
     }
     commit = fleet.commit(after, "to who is not served")
     finished(agent, commit)
-    kubectl("wait", "--for=delete", "configmap/goes", "-n", namespace, "--timeout=10s")
+    kubectl("wait", "--for=delete", "configmap/goes", "-n", namespace, "--timeout=110s")
     (kept,) = agent.said("object kept", commit=commit[:7])
     assert kept.fields["why"].endswith("may want it, which is not served (watch_namespace)")
     agent.stop()

@@ -10,7 +10,7 @@ from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import CHART, Moved, both, box
-from tests.e2e.test_e2e_settling import NESTED, uids
+from tests.e2e.settling import NESTED, uids
 
 GONE = "# gone\n"
 CHARTS = {**CHART, **NESTED}

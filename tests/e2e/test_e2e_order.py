@@ -11,23 +11,13 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
+from tests.e2e.ordered import CHART, release
 from tests.e2e.registries import until_ready
-from tests.e2e.test_e2e_kustomization import Cluster, kustomization
 from tests.e2e.watching import Watch
 
 KIND = "kustomization.kustomize.toolkit.fluxcd.io"
-CHART = {
-    "charts/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n",
-    "charts/web/templates/cm.yaml": config_map('"{{ .Release.Namespace }}"', '"{{ .Release.Name }}"', "of a release"),
-}
-
-
-def release(namespace: str, name: str, **spec: Any) -> str:
-    source = {"kind": "GitRepository", "name": "flux-system"}
-    fields = {"interval": "10m", "chart": {"spec": {"chart": "./charts/web", "sourceRef": source}}, **spec}
-    head = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease"}
-    return json.dumps({**head, "metadata": {"name": name, "namespace": namespace}, "spec": fields})
 
 
 def workload(namespace: str, image: str) -> str:

@@ -10,9 +10,9 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import finished
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.until import ask_until
 
 #: A chart of the Namespace in its values.

@@ -3,45 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
-import urllib.error
-import urllib.request
 
 import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
-from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.harness import Fleet
 from tests.e2e.moving import CHART, box, finished
+from tests.e2e.pages import asked, serving, words
 from tests.until import ask_until
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def asked(port: int, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, str]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except urllib.error.URLError:
-        return 0, ""  # nobody listens yet
-
-
-def words(page: str) -> str:
-    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
-
-
-def serving(new_agent: NewAgent, fleet: Fleet, *more: str) -> tuple[AgentProcess, int]:
-    port = free_port()
-    agent = new_agent(fleet, "--path=fleet", f"--web-port={port}", *more).start()
-    return agent, port
 
 
 def test_readers_see_why_something_waits_and_can_do_nothing(

@@ -9,12 +9,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
-from tests.e2e.manifests import config_map
+from tests.e2e.manifests import config_map, release, repository
 from tests.e2e.moving import CHART, box, finished
-from tests.e2e.test_e2e_page import asked, serving, words
+from tests.e2e.pages import asked, serving, words
 from tests.forked import Forked
 from tests.until import ask_until
 
@@ -32,7 +33,7 @@ class OwnPage:
     def __init__(self, address: str) -> None:
         self._base = address.partition("/?")[0]
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        self._opener.open(address, timeout=30).close()
+        self._opener.open(address, timeout=60).close()
 
     def get(self, path: str, timeout: float = 120.0) -> tuple[int, str]:
         try:
@@ -58,16 +59,17 @@ def own_page(agent: AgentProcess, *flags: str) -> Iterator[OwnPage]:
 
 
 def test_a_commits_page_tells_the_order_and_what_each_object_waited_for(
-    new_agent: NewAgent, fleet: Fleet, namespace: str
+    new_agent: NewAgent, fleet: Fleet, charts: ChartServer, namespace: str
 ) -> None:
     agent, port = serving(new_agent, fleet)
     files = {
         **CHART,
         "fleet/backend.yaml": box(namespace, "backend", needs="redis"),
-        # Three of them, one after the other: the last is looked at long before it can be its turn.
+        # One after the other, the first of which takes its time: the last has said for what it waits long before.
         "fleet/redis.yaml": box(namespace, "redis", needs="store"),
         "fleet/store.yaml": box(namespace, "store", needs="disk"),
-        "fleet/disk.yaml": box(namespace, "disk"),
+        "fleet/disk.yaml": release(namespace, "disk", values={"args": ["--ready-after=3s"]}),
+        "fleet/source.yaml": repository(namespace, charts.url),
         "fleet/plain.yaml": config_map(namespace, "plain"),
     }
     commit = fleet.commit(files, "redis and backend")
@@ -76,7 +78,8 @@ def test_a_commits_page_tells_the_order_and_what_each_object_waited_for(
     def has_come() -> str:
         return asked(port, f"/commits/{commit}")[1]
 
-    page = ask_until(has_come, lambda text: "Its way" in text, "how the commit went")
+    # The page may be of the moment before, at which the commit was under way.
+    page = ask_until(has_come, lambda text: "Its way" in text and "goes-on" not in text, "how the commit went")
     told = html.unescape(words(page))
     assert f"HelmRelease/{namespace}/backend fleet/backend.yaml:1" in told
     waits = re.findall(r'<rect class="wait"[^>]*><title>([^<]*)</title>', page)

@@ -13,11 +13,11 @@ from tests.controlplane.cluster import Cli
 from tests.controlplane.registry import PASSWORD, Registry
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
+from tests.e2e.planning import Commits
 from tests.e2e.registries import Charts, oci_repository, secrets
-from tests.e2e.test_e2e_kustomization import kustomization
-from tests.e2e.test_e2e_plan import Commits
-from tests.e2e.test_e2e_tenants import tenant
+from tests.e2e.tenants import tenant
 from tests.sopsfiles import age_key, encrypted, program
 
 OCI = {"kind": "OCIRepository", "name": "app"}

@@ -266,7 +266,7 @@ def test_a_receivers_webhook_follows_its_token_and_what_it_says(
     kubectl("apply", "-f", "-", stdin=receiver(namespace, resources=resources))
     ask_until(ready, lambda it: it == ("True", "Succeeded", other), "its expression is right")
     kubectl("patch", "receiver", "push", "-n", namespace, "--type=merge", "-p", FINALIZED)
-    kubectl("delete", "receiver", "push", "-n", namespace, "--timeout=20s")
+    kubectl("delete", "receiver", "push", "-n", namespace, "--timeout=110s")
     ask_until(status, lambda it: it == 404, "it is gone")
 
 

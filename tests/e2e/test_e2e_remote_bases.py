@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.cluster import Cli
-from tests.e2e import test_e2e_kustomization as here
+from tests.e2e import kustomizations as here
 from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.forked import run
 from tests.git.git_world import HttpGit, Repository, http_git
 from tests.until import ask_until

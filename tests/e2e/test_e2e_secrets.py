@@ -16,10 +16,10 @@ from tests.charts.servers import serving
 from tests.controlplane.cluster import Cli
 from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map, release
-from tests.e2e.test_e2e_kustomization import kustomization
-from tests.e2e.test_e2e_notifications import alert, provider, receiving
-from tests.e2e.test_e2e_page import asked, free_port
+from tests.e2e.notifying import alert, provider, receiving
+from tests.e2e.pages import asked, free_port
 from tests.notify.receiving import Receiving
 from tests.until import ask_until
 

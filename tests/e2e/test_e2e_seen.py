@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from gitsync.charts.serve import ChartServer
@@ -13,6 +12,7 @@ from tests.controlplane.cluster import Cli
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import release, repository
 from tests.e2e.watching import Watch, is_ready
+from tests.until import ask_until
 
 
 def under_way(kubectl: Cli, sync: str) -> dict[str, tuple[JournalEntry, ...]]:
@@ -36,20 +36,20 @@ def test_a_sync_that_lasts_tells_what_it_is_at_and_values_their_lines(
     fleet.commit({"fleet/slow.yaml": slow, "fleet/then.yaml": then, "fleet/source.yaml": source}, "slow")
     agent.arguments.append("--path=fleet")
     agent.start().wait_for("sync started")
-    until = time.monotonic() + 30
-    ways: dict[str, list[str]] = {}
-    while time.monotonic() < until and ways.get(f"HelmRelease/{namespace}/slow", [""])[-1] != "settle":
-        time.sleep(0.2)
+
+    def ways_now() -> dict[str, list[str]]:
+        ways: dict[str, list[str]] = {}
         for entry in under_way(kubectl, sync_name).get("", ()):
             assert (entry.result, entry.commit) == ("running", fleet.head)
             ways = {change.object: [span.kind for span in change.spans] for change in entry.changes}
-    assert ways[f"HelmRelease/{namespace}/slow"][-1] == "settle"
+        return ways
+
+    one = f"HelmRelease/{namespace}/slow"
+    ways = ask_until(ways_now, lambda found: found.get(one, [""])[-1] == "settle", "it is waited for")
     assert ways[f"HelmRelease/{namespace}/then"][-1] == "wait"
     agent.wait_for("sync finished")
     seen = releases.first(f"{namespace}/slow", lambda seen: is_ready(seen.manifest))
     (origin,) = lines_of(seen.manifest).values()
     text = slow.splitlines()[origin.line - 1]
     assert (origin.path, "--ready-after=9s" in text) == ("fleet/slow.yaml", True)
-    while under_way(kubectl, sync_name):
-        assert time.monotonic() < until + 30
-        time.sleep(0.2)
+    ask_until(lambda: under_way(kubectl, sync_name), lambda found: not found, "nothing is under way")

@@ -12,6 +12,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
 from tests.e2e.moving import CHART, Moved, both, box, finished
+from tests.e2e.settling import NESTED, uids
 
 #: In the chart, a Deployment that never becomes ready.
 STUCK = {
@@ -45,13 +46,6 @@ spec:
 {{- end }}
 """
 }
-
-#: In the chart, what the values hold as text.
-NESTED = {"charts/box/templates/nested.yaml": "{{ .Values.nested }}\n"}
-
-
-def uids(kubectl: Cli, *moved: Moved) -> list[str]:
-    return [item.live(kubectl)["uid"] for item in moved]
 
 
 def never_ready(text: str, *, forever: bool) -> str:
@@ -166,7 +160,7 @@ def test_a_release_whose_values_are_missing_is_not_waited_for(
     other = box(namespace, "behind", needs="r")
     commit = fleet.commit({"fleet/data.yaml": "# in r\n", "fleet/r.yaml": release, "fleet/o.yaml": other}, "in r")
 
-    line = agent.wait_for("sync finished", commit=commit[:7], timeout=30)
+    line = agent.wait_for("sync finished", commit=commit[:7])
     assert (line.fields["waiting"], line.fields["failed"]) == (2, 0)
 
 
@@ -260,7 +254,7 @@ def test_an_object_that_a_release_cannot_be_asked_about_is_left_to_it_with_the_r
     broken = box(namespace, "a").replace("  values:", "  valuesFrom: [{kind: Secret, name: missing}]\n  values:")
     fleet.commit({"fleet/a.yaml": broken, "fleet/plain.yaml": moved.plain()}, "in Git, and the release is broken")
 
-    failed = agent.wait_for("object failed", object=f"ConfigMap/{namespace}/moves", timeout=30)
+    failed = agent.wait_for("object failed", object=f"ConfigMap/{namespace}/moves")
     assert "nobody can tell whether that goes on wanting it: valuesFrom: Secret" in failed.fields["error"]
     assert f"HelmRelease/{namespace}/a is moving: valuesFrom: Secret" in failed.fields["hint"]
     assert moved.live(kubectl)["release"] == "a"
@@ -401,4 +395,4 @@ def test_nothing_waits_for_a_source_that_is_suspended(
     finished(agent.start(), fleet.commit(before, "before"))
     suspended = source(kind, namespace, suspend=True)
     finished(agent, fleet.commit({"fleet/a.yaml": None, "fleet/s.yaml": suspended}, "after"))
-    kubectl("wait", "--for=delete", "configmap/a", "-n", namespace, "--timeout=5s")
+    kubectl("wait", "--for=delete", "configmap/a", "-n", namespace, "--timeout=30s")

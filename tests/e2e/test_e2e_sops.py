@@ -14,25 +14,18 @@ import pytest
 
 from tests.controlplane.cluster import Cli
 from tests.e2e.conftest import NewAgent
+from tests.e2e.encrypted import PASSWORD, closed, key, password, secret
 from tests.e2e.harness import AgentProcess, Fleet
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_kustomization import Cluster, kustomization
 from tests.sopsfiles import AgeKey, age_key, encrypted, program
 from tests.until import ask_until
 
-PASSWORD = "correct-horse-battery-9"
+__all__ = ["key", "password"]
+
 TOKEN = "open-sesame-token-7"
 DECRYPTION = {"provider": "sops", "secretRef": {"name": "sops-age"}}
 Password = Callable[[str], str | None]
-SECRET_ONLY = ("--encrypted-regex", "^(data|stringData)$")
-
-
-def secret(name: str, password: str = PASSWORD) -> str:
-    return f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\nstringData:\n  password: {password}\n"
-
-
-def closed(text: str, key: AgeKey) -> str:
-    return encrypted(text, key, "yaml", *SECRET_ONLY).decode()
 
 
 def spellings(text: str) -> Iterator[str]:
@@ -40,11 +33,6 @@ def spellings(text: str) -> Iterator[str]:
     yield text
     for before in ("", "x", "xx"):
         yield base64.b64encode((before + text).encode()).decode()[4:-4]
-
-
-@pytest.fixture
-def key() -> AgeKey:
-    return age_key()
 
 
 @pytest.fixture
@@ -73,18 +61,6 @@ def give_key(kubectl: Cli, namespace: str) -> Callable[[AgeKey], None]:
         kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
 
     return give
-
-
-@pytest.fixture
-def password(kubectl: Cli, namespace: str) -> Callable[[str], str | None]:
-    """What a Secret has; None when there is none."""
-
-    def read(name: str) -> str | None:
-        listed = json.loads(kubectl("get", "secrets", "-n", namespace, "-o", "json"))["items"]
-        found = {item["metadata"]["name"]: item.get("data") or {} for item in listed}
-        return base64.b64decode(found[name]["password"]).decode() if name in found else None
-
-    return read
 
 
 def apps(namespace: str, **spec: Any) -> str:
@@ -301,8 +277,8 @@ def test_what_is_encrypted_in_the_directory_of_the_agent_itself(
     assert f"ConfigMap/{namespace}/plain" not in plan, "all but what is encrypted is compared"
 
     give_key(key)
-    agent.wait_for("object created", object=f"Secret/{namespace}/login", timeout=30)
-    agent.wait_for("object created", object=f"Secret/{namespace}/vars", timeout=30)
+    agent.wait_for("object created", object=f"Secret/{namespace}/login")
+    agent.wait_for("object created", object=f"Secret/{namespace}/vars")
     assert (password("login"), password("vars")) == (PASSWORD, TOKEN)
     code, plan, errors = agent.ended("plan", *(flag for flag in agent.arguments if flag.startswith(PLANNED)))
     assert (code, "login" in plan) == (0, False), f"{plan}{errors}"

@@ -17,12 +17,12 @@ import pytest
 from tests.charts.servers import Server
 from tests.controlplane.cluster import Cluster
 from tests.e2e.conftest import NewAgent
+from tests.e2e.gitcharts import chart_files, in_git
 from tests.e2e.harness import AgentProcess, Fleet, Line
+from tests.e2e.hostiletenants import git_repository, served
+from tests.e2e.hostility import ENDLESS, GRACE, bad_chart, silent
+from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map, release, repository
-from tests.e2e.test_e2e_gitcharts import chart_files, in_git
-from tests.e2e.test_e2e_hostile import ENDLESS, GRACE, bad_chart, silent
-from tests.e2e.test_e2e_hostile_builds import git_repository, served
-from tests.e2e.test_e2e_kustomization import kustomization
 from tests.git.git_world import HttpGit
 from tests.until import ask_until
 

@@ -14,18 +14,14 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import flux as fluxes
 from tests.e2e.conftest import NewAgent
 from tests.e2e.flux import Flux
+from tests.e2e.fluxrepositories import CHART, COMPONENTS, SYNC, kustomization
 from tests.e2e.harness import AgentProcess, Fleet
-from tests.e2e.test_e2e_fluxrepo import CHART, COMPONENTS, SYNC, kustomization
-from tests.e2e.test_e2e_plan import Commits
+from tests.e2e.planning import Commits
+from tests.e2e.takenover import config_map, data
 from tests.until import ask_until
 
 PROD = "clusters/prod"
 LABELS = "kustomize.toolkit.fluxcd.io"
-
-
-def config_map(namespace: str, name: str, **data: str) -> str:
-    metadata = {"name": name, "namespace": namespace}
-    return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 
 
 def web(namespace: str) -> str:
@@ -106,11 +102,6 @@ def names(kubectl: Cli, namespace: str) -> set[str]:
     """The ConfigMaps of the test."""
     found = kubectl("get", "configmaps", "-n", namespace, "-o", "jsonpath={.items[*].metadata.name}").split()
     return set(found) - {"kube-root-ca.crt"}
-
-
-def data(kubectl: Cli, namespace: str, name: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(kubectl("get", "configmap", name, "-n", namespace, "-o", "json"))["data"]
-    return found
 
 
 def managers(kubectl: Cli, namespace: str, name: str) -> set[str]:

@@ -13,27 +13,14 @@ from tests.controlplane.cluster import Cli
 from tests.e2e.background import Background
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import Fleet
+from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
-from tests.e2e.test_e2e_kustomization import Cluster, kustomization
+from tests.e2e.tenants import tenant
 from tests.git.git_world import HttpGit, Repository, http_git
 
 SOURCE = {"kind": "GitRepository", "name": "flux-system"}
 KIND = "kustomization.kustomize.toolkit.fluxcd.io"
 WAITS_FOR = "Kustomization/{0}/app to be gone, which is removed as ServiceAccount/{0}/team"
-
-
-def tenant(namespace: str, account: str = "team") -> str:
-    """A ServiceAccount that may do everything in its namespace, as ``flux create tenant`` makes it."""
-    metadata = {"name": account, "namespace": namespace}
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": metadata,
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "ServiceAccount", **metadata}],
-    }
-    made = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-    return f"{json.dumps(made)}\n---\n{json.dumps(binding)}\n"
 
 
 @pytest.fixture

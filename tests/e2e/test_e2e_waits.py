@@ -10,6 +10,7 @@ from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map
+from tests.e2e.unready import never_ready
 
 HOLD = "example.com/hold"
 CHART = {
@@ -61,20 +62,6 @@ def let_go(kubectl: Cli, namespace: str) -> Iterator[None]:
 @pytest.fixture
 def agent(new_agent: NewAgent, fleet: Fleet) -> AgentProcess:
     return new_agent(fleet, "--path=fleet", "--allow-mass-prune")
-
-
-def never_ready(namespace: str) -> str:
-    """A Deployment of an image that nobody can pull."""
-    return f"""\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: never, namespace: {namespace}}}
-spec:
-  selector: {{matchLabels: {{app: never}}}}
-  template:
-    metadata: {{labels: {{app: never}}}}
-    spec: {{containers: [{{name: a, image: "app:nonexistent"}}]}}
-"""
 
 
 def test_what_a_commit_deletes_while_it_still_waits_comes_back_with_its_revert(

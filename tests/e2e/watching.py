@@ -66,7 +66,7 @@ class Watch:
 
     def close(self) -> None:
         self._task.cancel()
-        assert self._ended.wait(5), "the watch did not end"
+        assert self._ended.wait(60), "the watch did not end"
 
     def until(self, done: Callable[[Now], bool], what: str, timeout: float = 120.0) -> None:
         """Return when ``done`` is true of the objects."""
@@ -113,7 +113,7 @@ class Watch:
             ) as session:
                 while True:
                     await self._follow(session)
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.05)  # no event says that a kind is there
         finally:
             self._ended.set()
 

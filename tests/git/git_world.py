@@ -119,11 +119,10 @@ class HttpGit:
         }
         if self.protocol_v2:
             environment["GIT_PROTOCOL"] = request.headers.get("Git-Protocol", "")
-        process = await asyncio.create_subprocess_exec(
-            "git", "http-backend", env=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
-        output, _ = await process.communicate(await request.read())
-        head, _, body = output.partition(b"\r\n\r\n")
+        # In a thread: a process of the loop's would be left with its pipes when this is cancelled, at the server's end.
+        command, given = ["git", "http-backend"], await request.read()
+        done = await asyncio.to_thread(subprocess.run, command, input=given, env=environment, stdout=subprocess.PIPE)
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
         status = int(headers.pop("Status", "200 OK").split()[0])
         return web.Response(status=status, body=body, headers=headers)

@@ -264,14 +264,12 @@ async def test_a_remote_that_hangs_is_given_up_after_the_timeout_with_all_its_pr
 
 async def test_a_cancelled_poll_leaves_no_process_behind(reader: Reader) -> None:
     async with silent_port() as port:
-        mirror = reader(f"http://127.0.0.1:{port}/fleet")
+        mirror = reader(f"http://127.0.0.1:{port}/fleet", timeout=3600.0)  # longer than any test
         polling = asyncio.create_task(mirror.head())
         await until(lambda: f"127.0.0.1:{port}" in command_lines())
-        started = time.monotonic()
         polling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await polling
-        assert time.monotonic() - started < 30
         await until(lambda: f"127.0.0.1:{port}" not in command_lines())
 
 
@@ -461,9 +459,7 @@ async def test_nobody_is_asked_once_more_where_a_proxy_stands_between(
         monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
         assert await tls_fault(GitSource(url)) is None
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        started = time.monotonic()
         assert await tls_fault(GitSource(url, timeout=0.5)) is None, "a server that says nothing"
-        assert time.monotonic() - started < 5
 
 
 async def test_redirects_without_end_are_given_up(reader: Reader) -> None:

@@ -41,5 +41,5 @@ class Kstatus:
 
     def close(self) -> None:
         """End it; it ends by itself when it has nothing more to read."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
         assert self._process.returncode == 0

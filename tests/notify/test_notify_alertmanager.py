@@ -19,7 +19,7 @@ from gitsync.notify.sender import send
 from gitsync.notify.services.registry import SERVICES
 from tests.controlplane import binaries
 from tests.controlplane.processes import Process, free_ports, listens
-from tests.notify.test_notify_services import BAD, target
+from tests.notify.telling import BAD, target
 
 CONFIG = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 
@@ -37,7 +37,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
         "--cluster.listen-address=",
     ]
     process = Process("alertmanager", command, tmp_path / "log", outlive_parent=False)
-    process.wait_until(lambda: listens(port), time.monotonic() + 30)
+    process.wait_until(lambda: listens(port), time.monotonic() + 60)
     yield f"http://127.0.0.1:{port}"
     process.stop()
 

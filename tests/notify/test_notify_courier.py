@@ -30,7 +30,7 @@ from tests.charts.certificates import Authority
 from tests.charts.servers import serving
 from tests.logins.clouds import GitHub
 from tests.notify.receiving import Receiving
-from tests.notify.test_notify_services import BAD, GOOD
+from tests.notify.telling import BAD, GOOD
 from tests.until import until
 
 GROUP = "notification.toolkit.fluxcd.io"

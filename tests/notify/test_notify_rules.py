@@ -17,7 +17,7 @@ from gitsync.notify.rules import Rule
 from gitsync.notify.services.message import message_of
 from gitsync.runtime.event import Event
 from gitsync.runtime.recorder import EventRecorder
-from tests.notify.test_notify_services import BAD, COMMIT, GOOD
+from tests.notify.telling import BAD, COMMIT, GOOD
 
 ALERT = ObjectKey("notification.toolkit.fluxcd.io", "Alert", "apps", "all")
 

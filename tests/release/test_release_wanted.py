@@ -192,7 +192,7 @@ async def test_a_stranger_whose_chart_does_not_come_is_waited_for_to_a_bound(mon
         return RevisionObjects()
 
     world.wanted.to_come.renderings.objects_of = never
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c2"]) == {}
         found = await world.wanted.others(Claimant("sync", "gitsync-system/fleet"), [MAP], commits=["c1"])
     assert len(asked) == 100

@@ -72,7 +72,7 @@ class World:
         await self.cluster.apply(manifest, manager="test")
 
     async def next_change(self) -> Concerns:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await self.told.get()
 
     def release(self, source: str = "apps") -> HelmRelease:

@@ -16,7 +16,7 @@ from gitsync.errors import ArtifactPending, ChartError, ChartRepositoryUnavailab
 from gitsync.signatures import keyless
 from tests.oci.signing import Pusher, Signer
 from tests.signatures.ownsigstore import ISSUER, SUBJECT, Sigstore
-from tests.sources.test_sources_oci import World, serving, world
+from tests.sources.ociworld import World, serving, world
 from tests.until import until
 
 __all__ = ["world"]

@@ -11,7 +11,7 @@ import pytest
 from gitsync.api.conditions import condition_of
 from tests.git.git_world import HttpGit, Repository
 from tests.git.signing import Signer, pgp_signer, sign_head, sign_tag, ssh_signer
-from tests.sources.test_sources_git import World, has, origin, served, server, serving, world
+from tests.sources.gitworld import World, has, origin, served, server, serving, world
 from tests.until import until
 
 __all__ = ["origin", "served", "server", "world"]

@@ -14,7 +14,7 @@ from gitsync.api.names import HELM_GROUP, HELM_RELEASE, OWNER_ANNOTATION
 from gitsync.apply.live import LiveReader
 from gitsync.cluster import Cluster
 from gitsync.cluster.transport import Answer, Request
-from gitsync.errors import GitsyncError, NotFound
+from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, NotFound
 from gitsync.manifests import Desired, ManifestReader
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.claims import ObjectClaims
@@ -54,15 +54,31 @@ class FaultyCluster(Cluster):
     writes: list[str]
     reads: list[str]
     faults: dict[int, Fault]
+    #: Whether no write is done at all, and how many requests are under way.
+    is_away = False
+    under_way = 0
+    #: The name of an object that is not taken; "" for none.
+    refused = ""
 
     def expect(self, faults: Mapping[int, Fault] | None = None) -> None:
         """Count from 0 again."""
         self.writes, self.reads, self.faults = [], [], dict(faults or {})
 
     async def _send(self, request: Request) -> Answer:
+        self.under_way += 1
+        try:
+            return await self._sent(request)
+        finally:
+            self.under_way -= 1
+
+    async def _sent(self, request: Request) -> Answer:
         if request.method == "GET":
             self.reads.append(request.subject.key.name if request.subject.key is not None else request.subject.name)
             return await super()._send(request)
+        if self.is_away:
+            raise ClusterUnavailable("the API server is away")
+        if self.refused and request.subject.key is not None and request.subject.key.name == self.refused:
+            raise Forbidden("not now", status=403, reason="Forbidden", verb=request.subject.verb)
         fault = self.faults.pop(len(self.writes), None)
         key = request.subject.key
         assert key is not None
@@ -122,7 +138,7 @@ class Place:
         self.cluster.expect(faults)
         try:
             return await self.syncer.sync(
-                await self._desired(commit, content), full=full, files=1, interrupt=Interrupt()
+                await self.desired(commit, content), full=full, files=1, interrupt=Interrupt()
             )
         finally:
             assert not self.cluster.faults, f"there was no such write: {self.cluster.faults}, {self.written}"
@@ -139,6 +155,13 @@ class Place:
         """Somebody takes an object for himself, by hand."""
         mark = {"metadata": {"annotations": {OWNER_ANNOTATION: None}}}
         await self.cluster.patch(self.key(name), mark, manager="somebody")
+
+    async def held_by(self, finalizer: str, name: str) -> None:
+        """Somebody deletes an object, which stays for this finalizer; "" for none any more."""
+        patch = {"metadata": {"finalizers": [finalizer] if finalizer else []}}
+        await self.cluster.patch(self.key(name), patch, manager="somebody")
+        if finalizer:
+            await self.cluster.delete(self.key(name))
 
     async def texts(self, *names: str) -> dict[str, str | None]:
         """What these objects say; None of one that is not there."""
@@ -165,7 +188,7 @@ class Place:
         newest = (await self.journal())[0]
         return {f"{change.verb} {self.short(change.object.rpartition('/')[2])}" for change in newest.changes}
 
-    async def _desired(self, commit: str, content: Content) -> Desired:
+    async def desired(self, commit: str, content: Content) -> Desired:
         files = Repository({f"fleet/{name}.yaml": self._manifest(name, text) for name, text in content.items()})
         tree = Tree(commit, files.entries(), files.read_blobs)
         info = CommitInfo(commit, "Ann", f"commit {commit[:1]}")

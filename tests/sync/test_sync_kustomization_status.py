@@ -9,7 +9,7 @@ from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.errors import ClusterUnavailable
 from gitsync.sync.kustomization.reconcile.conditions import StatusWriter
-from tests.sync.test_sync_kustomizations import key, manifest
+from tests.sync.kustomizations import key, manifest
 
 
 class Faulty:

@@ -92,7 +92,7 @@ class World:
 
     async def became(self, release: str, text: str) -> None:
         """Wait until the release's ConfigMap says this."""
-        async with asyncio.timeout(30), self.cluster.watch("", "ConfigMap", namespace=self.namespace) as watch:
+        async with asyncio.timeout(60), self.cluster.watch("", "ConfigMap", namespace=self.namespace) as watch:
             key = ObjectKey("", "ConfigMap", self.namespace, release)
             news = asyncio.Event()
             end = watch.subscribe(lambda _: news.set())

@@ -131,7 +131,7 @@ async def test_it_is_in_the_cluster_and_what_a_killed_agent_has_left_there_is_ta
         store = SyncStore(cluster, namespace, "fleet")
         assert await _kept(cluster, namespace) is None
         async with UnderWay(store).writing():
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # time in which it could write
         assert await _kept(cluster, namespace) is None, "nothing is written where there is nothing to tell"
         rig = Rig()
         rig.report.timeline.turn(key("a"), APPLY)

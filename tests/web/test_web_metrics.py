@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.metering import Meter, QueueMeter
@@ -19,41 +17,14 @@ from gitsync.web import metrics as metrics_module
 from gitsync.web.metrics import Metrics
 from gitsync.web.resources import MOST, labels_of, resource_of
 from tests.until import until
-from tests.web.test_web_probes import asked, port
+from tests.web.asking import asked, port
+from tests.web.metrics import DOCS, KEY, RELEASE, Samples, release, samples_of
 
 __all__ = ["port"]
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-DOCS = Path(__file__).parents[2] / "docs"
-KEY = ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "apps", "demo")
-RELEASE: Manifest = {
-    "apiVersion": "helm.toolkit.fluxcd.io/v2",
-    "kind": "HelmRelease",
-    "metadata": {"name": "demo", "namespace": "apps"},
-    "spec": {"chart": {"spec": {"chart": "demo", "sourceRef": {"kind": "HelmRepository", "name": "charts"}}}},
-    "status": {
-        "conditions": [{"type": "Ready", "status": "False", "reason": "DependencyNotReady", "message": "x"}],
-        "history": [{"chartName": "demo", "chartVersion": "1.2.3"}],
-        "lastAttemptedRevision": "1.2.3",
-    },
-}
-
-
-def samples_of(text: str) -> Samples:
-    """Each sample by name and labels."""
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 def value(samples: Samples, metric: str, /, **labels: str) -> float:
     return samples[metric, frozenset(labels.items())]
-
-
-def release(key: ObjectKey = KEY) -> Iterator[tuple[ObjectKey, Manifest]]:
-    yield key, RELEASE
 
 
 @pytest.fixture

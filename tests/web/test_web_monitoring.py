@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gitsync.metering import Meter
 from gitsync.web.metrics import Metrics
 from tests.controlplane.binaries import PROMTOOL, ensure, kubectl
-from tests.web.test_web_metrics import DOCS, release
+from tests.web.metrics import DOCS, release
 from tests.yamls import documents
 
 MONITORING = Path(__file__).parents[2] / "config" / "monitoring"

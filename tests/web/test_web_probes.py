@@ -14,18 +14,9 @@ import pytest
 from gitsync.errors import SettingsError
 from gitsync.web import probes as probes_module
 from gitsync.web.probes import Probes
+from tests.web.asking import asked, port
 
-
-@pytest.fixture
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        number: int = server.getsockname()[1]
-        return number
-
-
-async def asked(port: int, path: str) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
-        return answer.status, await answer.text()
+__all__ = ["port"]
 
 
 async def test_they_tell_life_from_readiness(port: int) -> None:

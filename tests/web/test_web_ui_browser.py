@@ -28,7 +28,7 @@ from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.git.git_world import Repository
 from tests.until import until
 from tests.web.conftest import COMMIT, Visiting, Visitor, World
-from tests.web.test_web_ui_releases import two_revisions
+from tests.web.revisions import two_revisions
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 #: Set by .ci/run: there, a test that has no browser fails.

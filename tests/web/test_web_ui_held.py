@@ -13,7 +13,7 @@ from gitsync.sync.storage.inventory import Inventory
 from gitsync.web.ui import Page, Readers
 from tests.until import until
 from tests.web.conftest import COMMIT, Visiting, Visitor, World, visiting
-from tests.web.test_web_ui_pages import plain, shown, token_in, until_shown
+from tests.web.pages import plain, shown, token_in, until_shown
 
 PATH = f"/commits/{COMMIT}"
 WHY = "it drops 12 of 14 objects, and what nobody else is to have would be deleted"

@@ -19,32 +19,7 @@ from gitsync.web.ui import stream
 from gitsync.web.ui.render import link_of
 from tests.until import until
 from tests.web.conftest import COMMIT, Visitor, World, visiting
-
-RELEASE = "/object/helm.toolkit.fluxcd.io/HelmRelease"
-
-
-def plain(text: str) -> str:
-    """The words of a page."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
-
-
-async def shown(visitor: Visitor, path: str) -> str:
-    status, text = await visitor.get(path)
-    assert status == 200, text
-    return text
-
-
-async def until_shown(visitor: Visitor, path: str, wanted: str) -> str:
-    """The page, once it has these words."""
-    found = ""
-
-    async def has() -> bool:
-        nonlocal found
-        found = await shown(visitor, path)
-        return wanted in plain(found)
-
-    await until(has)
-    return found
+from tests.web.pages import RELEASE, plain, shown, token_in, until_shown
 
 
 def stateful_set(namespace: str, image: str) -> dict[str, object]:
@@ -282,12 +257,6 @@ async def test_there_is_an_end_to_open_pages(visitor: Visitor, monkeypatch: pyte
     async with visitor.session.get(f"{visitor.base}/changes") as first:
         await first.content.readuntil(b"\n\n")
         assert (await visitor.get("/changes"))[0] == 503
-
-
-def token_in(text: str) -> str:
-    found = re.search(r'name="token" value="([0-9a-f]+)"', text)
-    assert found
-    return found[1]
 
 
 async def test_actions_are_asked_for_twice_and_done(visitor: Visitor, world: World) -> None:

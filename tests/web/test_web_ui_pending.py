@@ -15,7 +15,7 @@ from gitsync.web.ui import Page
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.git.git_world import Repository
 from tests.web.conftest import Visiting, World
-from tests.web.test_web_ui_pages import plain, shown, until_shown
+from tests.web.pages import plain, shown, until_shown
 
 MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: app, namespace: {namespace}}}\ndata: {{level: {level}}}\n"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {{name: login, namespace: {namespace}}}\nstringData: {{a: {value}}}\n"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import ObjectKey
 from gitsync.cluster import Cluster
 from gitsync.manifests import parse_file
 from gitsync.release.storage.record import Record, encode
@@ -12,55 +10,8 @@ from gitsync.release.values.lines import lines_written
 from gitsync.web.ui import Page, Readers
 from tests.until import until
 from tests.web.conftest import Visiting, Visitor, World
-from tests.web.test_web_ui_pages import RELEASE, plain, shown, token_in, until_shown
-
-HIDDEN, HIDDEN_BEFORE = "hunter2-never-shown", "hunter1-never-shown"
-MANIFEST = """\
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {{name: redis}}
-data: {{level: {level}, url: "redis://app:{password}@db"}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: redis-auth}}
-stringData: {{password: {password}}}
-"""
-
-
-async def revision(world: World, number: int, status: Any, level: str, password: str) -> None:
-    values = {"level": level, "auth": {"login": password}}
-    record = Record(
-        "redis",
-        world.namespace,
-        number,
-        status,
-        {"metadata": {"name": "redis", "version": f"1.{number}.0"}, "values": {"level": "info", "port": 6379}},
-        values,
-        MANIFEST.format(level=level, password=password),
-        description=f"step {number} (commit 3f2a91c)",
-        first_deployed="2026-01-02T03:04:05Z",
-        last_deployed="2026-01-02T03:04:05Z",
-    )
-    await world.cluster.create(encode(record), manager="helm")
-
-
-async def two_revisions(world: World) -> ObjectKey:
-    """A release whose login is out of a Secret, which had another content before."""
-    secret: Manifest = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "login", "namespace": world.namespace},
-        "stringData": {"values.yaml": f"auth: {{login: {HIDDEN}}}"},
-    }
-    await world.cluster.apply(secret, manager="test")
-    reference = {"kind": "Secret", "name": "login"}
-    release = await world.release("redis", spec={"values": {"level": "debug"}, "valuesFrom": [reference]})
-    await world.say(release)
-    await revision(world, 1, "superseded", "info", HIDDEN_BEFORE)
-    await revision(world, 2, "deployed", "debug", HIDDEN)
-    return ObjectKey.of(release)
+from tests.web.pages import RELEASE, plain, shown, token_in, until_shown
+from tests.web.revisions import HIDDEN, HIDDEN_BEFORE, MANIFEST, two_revisions
 
 
 async def test_what_differs_between_two_revisions_is_shown_and_nothing_of_a_secret(

@@ -88,7 +88,7 @@ class Rollout:
     keys in the plan, objects whose kind has come meanwhile, in the namespace that they turned out to need). ``judge``
     looks at an object that is there, though the plan knows of none, and says what is to be done about it.
     ``on_applied`` is called when all is applied, and nothing has failed: what is waited for from then on is that it
-    becomes ready."""
+    becomes ready. ``on_sent`` is called when nothing more is sent, or nothing before others have done something."""
 
     cluster: Cluster
     index: ReleaseIndex
@@ -103,6 +103,8 @@ class Rollout:
     judge: Callable[[DesiredObject], Awaitable[Step]]
     hopeless: Hopeless | None = None
     on_applied: Callable[[], None] = lambda: None
+    on_sent: Callable[[], None] = lambda: None
+    #: Of an object whose readiness is not waited for, no more than what it is.
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     placed: dict[ObjectKey, DesiredObject] = field(default_factory=dict)
     emptied: bool = False
@@ -180,6 +182,7 @@ class Rollout:
 
     async def _take_all(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
         await until_one_fails(*(self._take(stage, before, arrived, interrupt) for before, stage in self._stages()))
+        self.on_sent()
         if not self.report.counts["failed"]:
             self.on_applied()
 
@@ -295,6 +298,7 @@ class Rollout:
     async def _waiting(self, step: Step, why: str, change: Awaitable[T]) -> T:
         """Wait for a release to change what keeps a step from being taken; the others go on meanwhile."""
         self._tried[step.key].set()
+        self.on_sent()
         if not self._releases.all_settled and self._once.is_news(why):
             origin = str(step.desired.origin)
             self.report.repeated("info", "object has to wait", object=str(step.key), why=why, origin=origin)
@@ -424,7 +428,7 @@ class Rollout:
             self.report.done("changed", key, origin, step.why)
         else:
             self.report.unchanged(1)
-        self.applied[key] = answer
+        self.applied[key] = answer if self._is_waited_for(key, answer) else {}
         self.report.timeline.turn(step.key, TAKEN_UP if step.key in self._followed else None)
         if self.spec.is_kustomization(step.key) and self.cluster.serves(step.key):
             self.index.brought(answer)

@@ -34,6 +34,7 @@ from gitsync.sync.apply import Syncer, SyncResult
 from gitsync.sync.default_namespace import with_default_namespace
 from gitsync.sync.kustomization.inputs.building import DEFAULT_NAMESPACE, as_applied_to
 from gitsync.sync.kustomization.inputs.inputs import Inputs
+from gitsync.sync.kustomization.reconcile.builds import Builds, Room
 from gitsync.sync.kustomization.reconcile.conditions import StatusWriter
 from gitsync.sync.kustomization.reconcile.failures import Failures
 from gitsync.sync.kustomization.reconcile.finalize import Finalization
@@ -79,7 +80,7 @@ class KustomizationReconciler:
         self._syncers = syncers
         self._around = surroundings
         self._trees = trees
-        self._builder = builder
+        self._builds = Builds(builder, syncers.factory.cluster.input)
         self._inputs = inputs
         self._status = status
         self._wanted = syncers.factory.wanted
@@ -177,14 +178,15 @@ class KustomizationReconciler:
             return soon
         await interrupt.guard(self._turns.wait(key, artifact, kustomization.spec.path))
         spec = await self._inputs.spec_of(kustomization)
-        desired = await interrupt.guard(self._builder.build(artifact.commit, artifact.tree, spec))
-        keep_secret(desired.opened_values)
-        self._around.unbuilt.note(key, desired, spec.digest)
-        if self._around.is_leaving(kustomization):
-            return MOMENT  # it takes nothing any more from who is to have that in its place
-        if desired.errors:
-            return await self._not_built(kustomization, artifact, desired)
-        return await self._sync(kustomization, artifact, desired, interrupt)
+        async with self._builds.room(key) as room:
+            desired = await interrupt.guard(room.build(artifact, spec))
+            keep_secret(desired.opened_values)
+            self._around.unbuilt.note(key, desired, spec.digest)
+            if self._around.is_leaving(kustomization):
+                return MOMENT  # it takes nothing any more from who is to have that in its place
+            if desired.errors:
+                return await self._not_built(kustomization, artifact, desired)
+            return await self._sync(kustomization, artifact, desired, room, interrupt)
 
     async def _root(self, kustomization: Kustomization) -> float | None:
         """The sync of the settings does what it asks for: it is ready when that has come to the end of a commit. That
@@ -239,13 +241,14 @@ class KustomizationReconciler:
         return 0.0
 
     async def _sync(
-        self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired, interrupt: Interrupt
+        self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired, room: Room, interrupt: Interrupt
     ) -> float | None:
         key, spec = kustomization.key, kustomization.spec
         remote = await self._inputs.remote(kustomization)
         cluster = await self._syncers.cluster_of(kustomization, remote)
         desired = await with_default_namespace(as_applied_to(kustomization, desired), cluster, DEFAULT_NAMESPACE)
         syncer = await self._syncer(kustomization, artifact.url, desired, remote)
+        syncer.on_sent = room.give_back
         self._status.began(kustomization, artifact)
         result = await self._synced(syncer, key, desired, interrupt)
         if result.result == "superseded":
@@ -366,4 +369,5 @@ class KustomizationReconciler:
         self._around.unbuilt.forget(key)
         self.judging.forget(key)
         self._status.forget(key)
+        self._builds.forget(key)
         await self._inputs.forget(key)

@@ -1,0 +1,66 @@
+"""What work costs in seconds of a processor, whatever else the machine does. Others who have the cores make each second
+longer, by what they take of caches and of a core's halves: so it is held against a piece of work that is always the
+same, done beside it.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+ROUNDS = 5
+#: What the same piece of work takes on the machine on which the bounds of the tests were measured, and which did
+#: nothing else.
+_USUAL = 0.0065
+
+
+@dataclass
+class Cost:
+    """``seconds`` are those of a machine that does nothing else, once all is done."""
+
+    seconds: float = 0.0
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """What is done inside, by all threads of this process, without the collector of cycles: how long that takes depends
+    on what all tests before have made."""
+    cost, was_enabled = Cost(), gc.isenabled()
+    gc.disable()
+    try:
+        before = _pace()
+        began = time.process_time()
+        yield cost
+        took = time.process_time() - began
+        cost.seconds = took * _USUAL / ((before + _pace()) / 2)
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def costs_below(limit: float, work: Callable[[], T]) -> T:
+    """What ``work`` comes to. Fails when it costs more than ``limit`` seconds in each of some rounds."""
+    found: list[float] = []
+    for _ in range(ROUNDS):
+        with measured() as cost:
+            result = work()
+        found.append(cost.seconds)
+        if cost.seconds < limit:
+            return result
+    raise AssertionError(f"it cost {found} seconds, at the best more than {limit:g}")
+
+
+def _pace() -> float:
+    """Seconds that the same work takes now."""
+    began = time.process_time()
+    known: dict[str, int] = {}
+    for number in range(40_000):
+        text = f"n{number % 997}"
+        known[text] = known.get(text, 0) + len(text)
+    return time.process_time() - began
