@@ -95,7 +95,7 @@ class BareRepository:
         return None if answer.status else answer.output.decode("utf-8", "replace").rstrip("\n")
 
     async def listing(self, commit_id: str) -> Listing:
-        """The files, links and submodules of a commit with paths, ids and sizes in bytes, and its directories with their
+        """A commit's files, links and submodules with paths, ids and sizes in bytes, and its directories with their
         ids. Nothing of what is in them is read.
 
         Raises: GitRefused for more than MAX_PATHS of them; Damaged when an object is missing; GitUnavailable.

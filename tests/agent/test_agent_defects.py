@@ -16,14 +16,15 @@ from gitsync.settings import load
 from tests.clock import jumping_clock
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.controlplane.errors import ApiError
+from tests.controlplane.processes import free_ports
 from tests.e2e.clearing import clear
 from tests.e2e.harness import Fleet
 from tests.e2e.kustomizations import kustomization
 from tests.e2e.notifying import alert, provider
-from tests.e2e.pages import free_port
 from tests.git.git_world import HttpGit, Repository, http_git
 from tests.until import until
 
+PORTS = ("probe_port", "metrics_port", "web_port", "webhook_port")
 CHART = {
     "chart/Chart.yaml": "apiVersion: v2\nname: app\nversion: 1.0.0\n",
     "chart/templates/settings.yaml": (
@@ -64,7 +65,7 @@ class Running:
             "path": "fleet",
             "name": namespace,
             "state_dir": directory / "state",
-            **{name: free_port() for name in ("probe_port", "metrics_port", "web_port", "webhook_port")},
+            **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
         }
         self.config = agent.ConfigFile(config, lambda: load(flags, config))
         self.task: asyncio.Task[int] | None = None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.controlplane.cluster import Cli
-
 PART_OF = "labels: {app.kubernetes.io/part-of: flux}"
 
 
@@ -111,8 +109,3 @@ def repository(namespace: str) -> dict[str, str | None]:
         "apps/base/release.yaml": json.dumps(release),
         "apps/prod/kustomization.yaml": json.dumps({"resources": ["../base"], "patches": [patch]}),
     }
-
-
-def data(kubectl: Cli, namespace: str, name: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(kubectl("get", "configmap", name, "-n", namespace, "-o", "json"))["data"]
-    return found

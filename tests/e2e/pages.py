@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
 import urllib.error
 import urllib.request
 
+from tests.controlplane.processes import free_ports
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def asked(port: int, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, str]:
@@ -33,6 +27,6 @@ def words(page: str) -> str:
 
 
 def serving(new_agent: NewAgent, fleet: Fleet, *more: str) -> tuple[AgentProcess, int]:
-    port = free_port()
+    port = free_ports(1)[0]
     agent = new_agent(fleet, "--path=fleet", f"--web-port={port}", *more).start()
     return agent, port

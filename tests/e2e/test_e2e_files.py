@@ -11,6 +11,7 @@ from gitsync.charts.serve import ChartServer
 from gitsync.cli import main
 from tests.controlplane.cluster import Cli, Cluster
 from tests.e2e import helm
+from tests.e2e.configmaps import data
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.manifests import config_map, release, repository
@@ -40,11 +41,6 @@ def until_ready(releases: Watch, *keys: str) -> None:
         return all(is_ready(now.get(key)) for key in keys)
 
     releases.until(done, f"{', '.join(keys)} ready")
-
-
-def data(kubectl: Cli, namespace: str, name: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(kubectl("get", "configmap", name, "-n", namespace, "-o", "json"))["data"]
-    return found
 
 
 def test_a_file_that_cannot_be_read_keeps_what_it_held_and_nothing_is_pruned_until_it_is_mended(

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.configmaps import data
 from tests.e2e.conftest import NewAgent
-from tests.e2e.fluxrepositories import SYNC, config_map, data, kustomization, repository
+from tests.e2e.fluxrepositories import SYNC, config_map, kustomization, repository
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import finished
 

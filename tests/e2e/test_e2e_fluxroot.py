@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.configmaps import data
 from tests.e2e.conftest import NewAgent
 from tests.e2e.encrypted import PASSWORD, closed, secret
-from tests.e2e.fluxrepositories import SYNC, config_map, data, kustomization
+from tests.e2e.fluxrepositories import SYNC, config_map, kustomization
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import finished
 from tests.sopsfiles import AgeKey, age_key, program

@@ -14,12 +14,13 @@ from aiohttp import web
 
 from tests.charts.servers import serving
 from tests.controlplane.cluster import Cli
+from tests.controlplane.processes import free_ports
 from tests.e2e.background import Background
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.kustomizations import kustomization
 from tests.e2e.manifests import config_map, release
 from tests.e2e.notifying import alert, provider, receiving
-from tests.e2e.pages import asked, free_port
+from tests.e2e.pages import asked
 from tests.notify.receiving import Receiving
 from tests.until import ask_until
 
@@ -105,7 +106,7 @@ def releases_tell_nothing(
         files[f"fleet/{mode}.yaml"] = leaky(namespace, mode)
     notifying = (provider(namespace, "all", "generic", service.url), alert(namespace, "all", eventSeverity="info"))
     files["fleet/notify.yaml"] = "\n---\n".join(notifying)
-    page, metrics = free_port(), free_port()
+    page, metrics = free_ports(2)
     agent.arguments += ["--path=fleet", "--log-level=debug", f"--web-port={page}", f"--metrics-port={metrics}"]
     fleet.commit(files, "charts that tell what they are given")
     agent.start()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.controlplane.cluster import Cli
+from tests.e2e.configmaps import config_map
 from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.git.git_world import Repository
@@ -29,11 +30,6 @@ def signed(fleet: Fleet, files: dict[str, str | None], subject: str, signer: Sig
     commit = sign_head(repository, signer)
     repository.git("checkout", "--quiet", "-B", "main", commit)
     return commit
-
-
-def config_map(namespace: str, name: str, **data: str) -> str:
-    metadata = {"name": name, "namespace": namespace}
-    return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 
 
 @pytest.fixture

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-
 import aiohttp
 import pytest
+
+from tests.controlplane.processes import free_ports
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        number: int = server.getsockname()[1]
-        return number
+    return free_ports(1)[0]
 
 
 async def asked(port: int, path: str) -> tuple[int, str]:

@@ -118,7 +118,7 @@ class Informer:
         return self._stream.store.objects.get(key)
 
     def items(self) -> list[tuple[ObjectKey, Manifest]]:
-        """All objects, as the watch has seen them last, in no order. The list is the caller's, the objects are shared."""
+        """All objects, as the watch has seen them last, in no order. The list is the caller's, they are shared."""
         return list(self._stream.store.objects.items())
 
     @property
