@@ -68,6 +68,9 @@ TEXTS = {
     "lines": LINES,
 }
 
+#: What libyaml refuses, and its port takes: a bracket right after a tag.
+LIBYAML_ALONE = "did not find expected whitespace or line break"
+
 
 def original(text: str) -> Any:
     """What Helm reads; None for what it refuses."""
@@ -97,7 +100,7 @@ def comparable(value: Any) -> Any:
 def assert_read_alike(text: str) -> None:
     theirs = original(text)
     ours, refusal = read(text)
-    if "not valid YAML" in refusal:  # libyaml refuses a little that its port takes: a bracket right after a tag
+    if theirs is not None and LIBYAML_ALONE in refusal:
         return
     shown = [json.dumps(comparable(value), sort_keys=True) for value in (ours, theirs)]
     assert shown[0] == shown[1], text
