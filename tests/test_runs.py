@@ -65,3 +65,22 @@ def test_no_module_takes_anything_from_one_of_tests() -> None:
     assert ("test_runs.py", "tests.conftest.E2E") in found, "imports are found"
     assert [(file, name) for file, name in sorted(found) if modules.intersection(name.split("."))] == []
     assert list(imported("from tests.e2e import test_e2e_order as here")) == ["tests.e2e.test_e2e_order"]
+
+
+def shared_tests() -> Iterator[str]:
+    """The tests in modules that are none of tests: others run them by importing them."""
+    for file in TESTS.rglob("*.py"):
+        if file.name.startswith("test_"):
+            continue
+        module = ".".join(file.relative_to(TESTS.parent).with_suffix("").parts)
+        for node in ast.parse(file.read_text()).body:
+            name = getattr(node, "name", "")
+            if name.startswith("test_") or (name.startswith("Test") and isinstance(node, ast.ClassDef)):
+                yield f"{module}.{name}"
+
+
+def test_tests_that_several_modules_run_are_run_by_some() -> None:
+    taken = {name for file in TESTS.rglob("test_*.py") for name in imported(file.read_text())}
+    shared = sorted(shared_tests())
+    assert "tests.cluster.conformance.test_an_object_s_whole_life" in shared, "they are found"
+    assert [name for name in shared if name not in taken] == []

@@ -13,7 +13,7 @@ from gitsync.errors import ValuesError, YamlError
 #: A step of a path: the key of a map, or the index of a list.
 _Step = str | int
 _MARK = "gitsync"
-#: The largest whole number that each floating point number below it is.
+#: Up to here each whole number is a floating point number, too.
 _EXACT = 2**53
 #: What YAML takes in no string as it is, and JSON does.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\ufeff\ufffe\uffff]")
@@ -54,7 +54,7 @@ def _floating(value: Any) -> Any:
         return {key: _floating(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_floating(item) for item in value]
-    return kubeyaml.as_json(float(value)) if isinstance(value, int) and abs(value) > _EXACT else value
+    return kubeyaml.json_number(float(value)) if isinstance(value, int) and abs(value) > _EXACT else value
 
 
 def values_yaml(values: Mapping[str, Any], *, sort: bool = False) -> bytes:

@@ -9,7 +9,7 @@ from gitsync.kubeyaml.documents import Document, decode, split
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES
 from gitsync.kubeyaml.places import Positions, positions
 from gitsync.kubeyaml.reading import Reading, load, read, read_first
-from gitsync.kubeyaml.resolve import as_json
+from gitsync.kubeyaml.resolve import json_number
 
 __all__ = [
     "MAX_BYTES",
@@ -19,8 +19,8 @@ __all__ = [
     "Document",
     "Positions",
     "Reading",
-    "as_json",
     "decode",
+    "json_number",
     "load",
     "positions",
     "read",

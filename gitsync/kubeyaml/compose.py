@@ -60,7 +60,7 @@ def compose(text: str, *, unique_keys: bool = False, first_line: int = 1, only_f
     return Composed(walk.kind, walk.start, walk.value)
 
 
-class _Size:
+class _Anchor:
     """What an anchor stands for, known once it is complete: its value and how many nodes, characters of scalars and
     levels it has. ``more`` is how many more steps than nodes it takes to read it."""
 
@@ -75,11 +75,12 @@ class _Size:
 
 class _Frame:
     """A mapping or list that is open. ``places`` are where the keys of a mapping stand, as far as they are to be
-    unique; ``key`` is the one whose value is due, None when a key is, or in a list."""
+    unique; ``key`` is the one whose value is due, None when a key is, or in a list. ``nodes``, ``chars`` and ``more`` are
+    those of the document above it; ``levels`` how many there are below it so far."""
 
-    __slots__ = ("chars", "event", "is_mapping", "key", "levels", "more", "nodes", "places", "size", "value")
+    __slots__ = ("anchor", "chars", "event", "is_mapping", "key", "levels", "more", "nodes", "places", "value")
 
-    def __init__(self, event: Any, is_mapping: bool, walk: _Walk, size: _Size | None) -> None:
+    def __init__(self, event: Any, is_mapping: bool, walk: _Walk, anchor: _Anchor | None) -> None:
         self.event = event
         self.is_mapping = is_mapping
         self.value: Any = {} if is_mapping else []
@@ -87,7 +88,7 @@ class _Frame:
         self.places: dict[str, Any] = {}
         self.nodes, self.chars, self.more = walk.nodes, walk.chars, walk.more
         self.levels = 0
-        self.size = size
+        self.anchor = anchor
 
 
 class _Walk:
@@ -104,7 +105,7 @@ class _Walk:
         self._too_many_aliased: Any = None
         self._documents = 0
         self._frames: list[_Frame] = []
-        self._anchors: dict[str, _Size] = {}
+        self._anchors: dict[str, _Anchor] = {}
 
     def document(self, event: Any) -> None:
         self._documents += 1
@@ -126,10 +127,10 @@ class _Walk:
             self._bound(event)
         if event.style == '"' and "/" in event.value:
             self._refuse_slashes(event)
-        size = None
+        anchor = None
         if event.anchor is not None:
-            size = self._anchors[event.anchor] = _Size(event)
-            size.complete, size.nodes, size.chars = True, 1, len(event.value)
+            anchor = self._anchors[event.anchor] = _Anchor(event)
+            anchor.complete, anchor.nodes, anchor.chars = True, 1, len(event.value)
         if not self._frames:
             if not event.implicit[0] or event.value not in NULLS:
                 self.kind, self.start = "scalar", event.start_mark.index
@@ -139,8 +140,8 @@ class _Walk:
             self._key(frame, event, event)
             return
         value = self._value(event)
-        if size is not None:
-            size.value = value
+        if anchor is not None:
+            anchor.value = value
         self._place(frame, value, event)
 
     def open(self, event: Any) -> None:
@@ -151,24 +152,24 @@ class _Walk:
             self._not_a_key(event)
         else:
             self.kind, self.start = "mapping" if is_mapping else "sequence", event.start_mark.index
-        size = None
+        anchor = None
         if event.anchor is not None:
-            size = self._anchors[event.anchor] = _Size(event)
-        frame = _Frame(event, is_mapping, self, size)
-        if size is not None:
-            size.value = frame.value
+            anchor = self._anchors[event.anchor] = _Anchor(event)
+        frame = _Frame(event, is_mapping, self, anchor)
+        if anchor is not None:
+            anchor.value = frame.value
         self._frames.append(frame)
         self._bound_levels(event, 0)
 
     def close(self) -> None:
         frame = self._frames.pop()
-        size = frame.size
-        if size is not None:
-            size.complete = True
-            size.nodes = self.nodes - frame.nodes + 1
-            size.chars = self.chars - frame.chars
-            size.more = self.more - frame.more
-            size.levels = frame.levels + 1
+        anchor = frame.anchor
+        if anchor is not None:
+            anchor.complete = True
+            anchor.nodes = self.nodes - frame.nodes + 1
+            anchor.chars = self.chars - frame.chars
+            anchor.more = self.more - frame.more
+            anchor.levels = frame.levels + 1
         if self._frames:
             parent = self._frames[-1]
             parent.levels = max(parent.levels, frame.levels + 1)
@@ -177,28 +178,28 @@ class _Walk:
             self.value = frame.value
 
     def alias(self, event: Any) -> None:
-        size = self._anchors.get(event.anchor)
-        if size is None:
+        anchor = self._anchors.get(event.anchor)
+        if anchor is None:
             raise self._error("an alias of an anchor that is not defined above it", event)
-        if not size.complete:
+        if not anchor.complete:
             raise self._error("an alias inside of what it stands for", event)
-        self.nodes += size.nodes
-        self.chars += size.chars
+        self.nodes += anchor.nodes
+        self.chars += anchor.chars
         self._bound(event)
-        self._bound_levels(event, size.levels)
-        self._bound_aliases(event, size)
+        self._bound_levels(event, anchor.levels)
+        self._bound_aliases(event, anchor)
         if not self._frames:
             return
         frame = self._frames[-1]
-        frame.levels = max(frame.levels, size.levels)
-        is_scalar = type(size.event) is _SCALAR
+        frame.levels = max(frame.levels, anchor.levels)
+        is_scalar = type(anchor.event) is _SCALAR
         if frame.is_mapping and frame.key is None:
             if not is_scalar:
                 self._not_a_key(event)
-            self._key(frame, size.event, event)
+            self._key(frame, anchor.event, event)
             return
         # A scalar that is first a key has no value yet.
-        self._place(frame, self._value(size.event) if is_scalar else _copied(size.value), event)
+        self._place(frame, self._value(anchor.event) if is_scalar else _copied(anchor.value), event)
 
     def _value(self, event: Any) -> Any:
         text: str = event.value
@@ -276,10 +277,10 @@ class _Walk:
         if len(self._frames) + below > MAX_DEPTH:
             raise self._error(f"nested more than {MAX_DEPTH} levels deep", event)
 
-    def _bound_aliases(self, event: Any, size: _Size) -> None:
+    def _bound_aliases(self, event: Any, anchor: _Anchor) -> None:
         """As Kubernetes' parser counts what it reads because of aliases, against all that it reads."""
-        self.more += size.more + 1
-        self._aliased += size.nodes + size.more
+        self.more += anchor.more + 1
+        self._aliased += anchor.nodes + anchor.more
         steps = 1 + self.nodes + self.more
         if self._aliased > _FEW_ALIASED and steps > _FEW_STEPS and self._aliased / steps > _ALIAS_SHARE:
             self._too_many_aliased = self._too_many_aliased or event

@@ -11,7 +11,7 @@ from gitsync.errors import YamlError
 from gitsync.kubeyaml.compose import compose
 from gitsync.kubeyaml.documents import refuse_many_values
 from gitsync.kubeyaml.libyaml import error_at
-from gitsync.kubeyaml.resolve import as_json
+from gitsync.kubeyaml.resolve import json_number
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64: Final = 2**63
@@ -96,7 +96,7 @@ def _float(text: str) -> int | float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise YamlError("a number too large for 64 bits, with or without a fraction")
-    return as_json(value)
+    return json_number(value)
 
 
 def _constant(_: str) -> None:

@@ -75,8 +75,8 @@ def value_of(tag: str | None, is_plain: bool, text: str) -> Any:
     if type(found) is float:
         if not math.isfinite(found):
             raise Unresolved("infinity and not-a-number, which JSON cannot express")
-        return as_json(found)
-    return as_json(float(found)) if type(found) is int and found >= _INT64 else found
+        return json_number(found)
+    return json_number(float(found)) if type(found) is int and found >= _INT64 else found
 
 
 def key_of(tag: str | None, is_plain: bool, text: str) -> str:
@@ -96,7 +96,7 @@ def key_of(tag: str | None, is_plain: bool, text: str) -> str:
     return str(found)
 
 
-def as_json(value: float) -> int | float:
+def json_number(value: float) -> int | float:
     """A finite number as it comes out of JSON that Go has written: without a fraction it is whole, of its shortest
     digits and zeros. Beyond 64 bits it stays what it is: the same to an API server, and to all that handles JSON on the
     way there."""
