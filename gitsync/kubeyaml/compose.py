@@ -75,8 +75,8 @@ class _Anchor:
 
 class _Frame:
     """A mapping or list that is open. ``places`` are where the keys of a mapping stand, as far as they are to be
-    unique; ``key`` is the one whose value is due, None when a key is, or in a list. ``nodes``, ``chars`` and ``more`` are
-    those of the document above it; ``levels`` how many there are below it so far."""
+    unique; ``key`` is the one whose value is due, None when a key is, or in a list. ``nodes``, ``chars`` and ``more``
+    are those of the document above it; ``levels`` how many there are below it so far."""
 
     __slots__ = ("anchor", "chars", "event", "is_mapping", "key", "levels", "more", "nodes", "places", "value")
 
