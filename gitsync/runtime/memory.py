@@ -21,7 +21,7 @@ class TakenMemory:
     memory, and beside what is made of that."""
 
     def __init__(self) -> None:
-        #: Gives it back at once; of any thread, and as often as one likes.
+        #: Has the loop give it back; from any thread, and as often as one likes.
         self.give_back: Callable[[], object] = lambda: None
 
 

@@ -229,7 +229,7 @@ class Syncer:
         self._take_up(plan)
         return (await self.planner.plan(desired, full=full, guess=True)).acting_on(desired.commit)
 
-    async def _set_up(self, plan: SyncPlan, report: Report) -> None:
+    async def _ensure_flux_system(self, plan: SyncPlan, report: Report) -> None:
         """Makes the namespace ``flux-system``, where objects of ours are to come into it, and nobody has: a repository
         does not bring it, since `flux bootstrap`, or who sets up Flux's operator, makes it. Whose it is says whoever
         applies it later."""
@@ -255,7 +255,7 @@ class Syncer:
         await self.store.check_size(before.with_entries([*_entries_after(plan, before, desired.commit), *plan.prune]))
         await self.planner.remember(before.with_entries([*_entries(plan, before, desired.commit), *plan.prune]))
         if self.spec.is_root:
-            await self._set_up(plan, report)
+            await self._ensure_flux_system(plan, report)
         self.claim(plan)
         self._take_up(plan)
         for step in plan.steps:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.e2e.kustomizations import kustomization as in_namespace
+
 PART_OF = "labels: {app.kubernetes.io/part-of: flux}"
 
 
@@ -57,15 +59,7 @@ CHART = {
 
 
 def kustomization(name: str, path: str, **spec: Any) -> str:
-    fields = {
-        "interval": "10m",
-        "path": path,
-        "prune": True,
-        "sourceRef": {"kind": "GitRepository", "name": "flux-system"},
-        **spec,
-    }
-    head = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
-    return json.dumps({**head, "metadata": {"name": name, "namespace": "flux-system"}, "spec": fields})
+    return in_namespace("flux-system", name, path, **spec)
 
 
 def config_map(name: str, **data: str) -> str:
