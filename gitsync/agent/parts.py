@@ -150,7 +150,7 @@ def synced_repository(
 ) -> SyncedRepository:
     """The repository of a sync, from now on one of those that charts are taken from. In a sandbox it ``is_trusted``,
     whoever has signed it."""
-    repository = artifacts.add(spec.owner.full_name, Head(source.url, source.reference))
+    repository = artifacts.add(spec.owner.full_name, Head(source.url, source.reference, is_tried=is_trusted))
     repository.is_trusted = is_trusted
     return repository
 

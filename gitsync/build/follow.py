@@ -36,6 +36,7 @@ from gitsync.build.references import (
     fetched_target,
     opens_as,
     plugin_files,
+    plugins_of,
     remote_text,
     target,
 )
@@ -169,6 +170,8 @@ class _Walk:
         self._plan = plan
         self._edges: dict[str, dict[str, tuple[Kustomization, Reference]]] = {}
         self._looked_at: set[str] = set()
+        #: The directories of which plugins are made, with who makes them.
+        self._plugins: list[tuple[str, Kustomization, Reference]] = []
 
     async def run(self) -> None:
         root = await self._root()
@@ -191,6 +194,8 @@ class _Walk:
             self._plan.kustomizations |= {item.directory: item for item in level}
         self._find_circle(root)
         self._check_kinds()
+        if not self._plan.errors:
+            await self._look_through_plugins()
         self._plan.separable = root.source is None and len(self._plan.kustomizations) == 1 and leaves_alone(self._spec)
 
     async def _root(self) -> Kustomization | None:
@@ -332,15 +337,34 @@ class _Walk:
         if (as_is := opens_as(found.reference)) is not None:
             self._plan.opens.setdefault(jailed, as_is)
 
-    async def _plugin(self, found: Target, owner: Kustomization) -> None:
-        """Takes in the files that a plugin's configuration names."""
+    async def _plugin(self, found: Target, owner: Kustomization, by: Reference | None = None) -> None:
+        """Takes in the files that a plugin's configuration names, which are the ``owner``'s, who names it ``by`` a
+        reference."""
+        by = by or found.reference
+        if isinstance(found, ToDirectory):
+            self._plugins.append((found.path, owner, by))
+            return
         text = found.text if isinstance(found, Inline) else ""
         if isinstance(found, ToFile):
             blobs = await self._files.read([found.entry.blob_id])
             text = blobs[found.entry.blob_id].decode("utf-8", "replace")
-        for entry in plugin_files(text, owner, found.reference, self._files):
+        for entry in plugin_files(text, owner, by, self._files):
             self._plan.files[entry.path] = entry
-            self._plan.secret[entry.path] = owner.origin(found.reference.field)
+            self._plan.secret[entry.path] = owner.origin(by.field)
+
+    async def _look_through_plugins(self) -> None:
+        """Takes in what is named by the plugins that are in directories."""
+        seen: set[tuple[str, str]] = set()
+        while self._plugins:
+            directory, owner, by = self._plugins.pop()
+            if (directory, owner.directory) in seen:
+                continue
+            seen.add((directory, owner.directory))
+            try:
+                for found in plugins_of(self._plan.kustomizations[directory], owner, by, self._files):
+                    await self._plugin(found, owner, by)
+            except ManifestError as error:
+                self._plan.errors.append(error)
 
     def _check_kinds(self) -> None:
         """Components are named as such, and nothing else is."""

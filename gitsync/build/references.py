@@ -34,6 +34,13 @@ _MISSING_REMOTE_HINT: Final = (
 _MISSING_HINT: Final = "correct the path, or commit the file"
 _MAX_SHOWN: Final = 200
 _PLUGINS_HINT: Final = "name the files themselves: what a kustomization makes of them cannot be looked through"
+#: What a kustomization of plugins may have: it changes no path in them.
+_OF_PLUGINS: Final = frozenset(
+    {
+        *("apiVersion", "kind", "metadata", "resources", "bases", "namespace", "namePrefix", "nameSuffix"),
+        *("labels", "commonLabels", "commonAnnotations", "sortOptions", "buildMetadata"),
+    }
+)
 _TEXT_FIELDS: Final = ("path", "env")
 _LIST_FIELDS: Final = ("paths", "files", "envs")
 
@@ -140,6 +147,18 @@ def plugin_files(text: str, owner: Kustomization, reference: Reference, files: M
                 yield entry
 
 
+def plugins_of(kustomization: Kustomization, owner: Kustomization, reference: Reference, files: Mounts) -> list[Target]:
+    """What a kustomization has of which ``owner`` makes plugins, as it names it in ``reference``: files with their
+    configurations, and directories with more of them.
+
+    Raises: ManifestError for one that could make other configurations of them than those that can be looked through.
+    """
+    if others := sorted(set(kustomization.fields) - _OF_PLUGINS):
+        message = f"{_shown(kustomization.path)} makes plugins, and has {', '.join(others)}"
+        raise fault(owner, reference, message, _PLUGINS_HINT)
+    return [target(item, kustomization, files) for item in kustomization.references()]
+
+
 def opens_as(reference: Reference) -> Format | None:
     """The format in which a file is decrypted before the build, as Flux does it; None for one that stays as it is."""
     field, name = reference.field, reference.key.removesuffix("=") or reference.text
@@ -165,8 +184,6 @@ def fault(owner: Kustomization, reference: Reference, message: str, hint: str = 
 
 
 def _directory(path: str, reference: Reference, owner: Kustomization, files: Mounts) -> ToDirectory:
-    if reference.kind == "plugin":
-        raise fault(owner, reference, f"{_shown(path)} is a directory of plugins", _PLUGINS_HINT)
     if not files.kustomizations(path):
         hint = f"a directory that is named here needs a {KUSTOMIZATION_FILES[0]}"
         raise fault(owner, reference, f"the directory {_shown(path or '.')} has no kustomization", hint)

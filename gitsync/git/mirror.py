@@ -99,6 +99,11 @@ class Mirror:
         return self._remote.default_branch
 
     @property
+    def cloned_from(self) -> str:
+        """What the remote is a clone of, when that is on this machine, and was asked; "" for none."""
+        return self._remote.cloned_from
+
+    @property
     def head_tag(self) -> str:
         """The annotated tag that has led to the head, when it was asked for last; "" without one."""
         return self._remote.head_tag

@@ -20,7 +20,7 @@ from gitsync.git.environment import remote_environment
 from gitsync.git.failures import BrokenOff, Damaged, NoGitAnswer, Unadvertised, no_git, remote_failure
 from gitsync.git.reference import HEAD, GitReference, resolve
 from gitsync.git.secretfiles import in_files
-from gitsync.git.source import GitCredentials, GitSource
+from gitsync.git.source import GitCredentials, GitSource, cloned_from
 from gitsync.text import listed
 
 log = structlog.get_logger(__name__)
@@ -48,6 +48,8 @@ class Remote:
         self.default_branch = ""
         #: The annotated tag that has led to the head, when it was asked for last; "" without one.
         self.head_tag = ""
+        #: What it is a clone of, when it is on this machine; "" before it was asked.
+        self.cloned_from = ""
 
     async def head(self) -> str:
         """The commit that is wanted by ``source``: one ls-remote, and none for a commit.
@@ -55,6 +57,9 @@ class Remote:
         Raises: GitRefMissing, GitAuthRefused, GitUnavailable; GitRefused.
         """
         reference = self.source.reference
+        if (path := self.source.local_path) is not None:
+            with suppress(RuntimeError):  # no thread is to be had: the question below says so
+                self.cloned_from = await asyncio.to_thread(cloned_from, path)
         refs = await self.refs(reference.names) if reference.names else {}
         found = resolve(reference, refs)
         if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gitsync.errors import GitRefused
+from gitsync.git.library import git_python
 from gitsync.git.reference import GitReference
 from gitsync.text import shorten
 
@@ -144,6 +146,16 @@ class GitSource:
     def local_path(self) -> Path | None:
         """The directory of a repository on this machine, for ``watch_local``; None for a remote one."""
         return Path(self.url) if self.endpoint.transport == "file" else None
+
+
+def cloned_from(path: Path) -> str:
+    """The URL that a repository on this machine was cloned from, its remote ``origin``; "" for none. Blocks."""
+    git = git_python()
+    try:
+        with git.Repo(path, expand_vars=False) as repository:
+            return str(repository.remotes["origin"].url)
+    except (git.GitError, IndexError, OSError, ValueError, configparser.Error):
+        return ""
 
 
 def same_repository(one: str, other: str) -> bool:

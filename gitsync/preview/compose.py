@@ -72,6 +72,7 @@ from gitsync.sync.storage.history import JournalEntry
 
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
+    from gitsync.git import Mirror
     from gitsync.settings import Settings
 
     #: By group and kind.
@@ -157,7 +158,7 @@ class _Parts:
 
     def _keys(self, desired: Desired) -> RootKeys:
         """The keys of the directory itself, if this is what it wants."""
-        artifacts, synced = _carried_out(self.settings, desired, self.commits.mirror.default_branch)
+        artifacts, synced = _carried_out(self.settings, desired, self.commits.mirror)
         is_own = stands_for(root_sync(self.settings), artifacts, synced)
         keys = RootKeys(self.cluster, is_own, default_keys(self.settings), _nothing_follows)
         self.stack.push_async_callback(keys.close)
@@ -165,7 +166,7 @@ class _Parts:
 
     def _carried_out(self, desired: Desired) -> tuple[Artifacts, SyncedRepository, Callable[[Kustomization], bool]]:
         """What charts and Kustomizations are taken from, and which Kustomizations stand for the directory."""
-        artifacts, synced = _carried_out(self.settings, desired, self.commits.mirror.default_branch)
+        artifacts, synced = _carried_out(self.settings, desired, self.commits.mirror)
         return artifacts, synced, is_root(root_sync(self.settings), artifacts, synced)
 
     def wanted(self, head: _Head) -> WantedObjects:
@@ -326,12 +327,13 @@ async def _contents(
         return await made.contents(desired, whole), desired, await _unsigned(commits, desired)
 
 
-def _carried_out(settings: Settings, desired: Desired, branch: str = "") -> tuple[Artifacts, SyncedRepository]:
-    """What charts and Kustomizations are taken from once a commit is carried out; ``branch`` is the remote's default
-    one."""
+def _carried_out(
+    settings: Settings, desired: Desired, mirror: Mirror | None = None
+) -> tuple[Artifacts, SyncedRepository]:
+    """What charts and Kustomizations are taken from once a commit is carried out, which the ``mirror`` has."""
     artifacts = Artifacts(is_shared=settings.cross_namespace_refs)
     synced = synced_repository(root_sync(settings), git_source(settings), artifacts)
-    synced.polled(None, branch)
+    synced.polled(None, *((mirror.default_branch, mirror.cloned_from) if mirror is not None else ()))
     synced.carry_out(Artifact.of(desired), ())
     return artifacts, synced
 

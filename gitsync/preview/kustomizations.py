@@ -221,6 +221,8 @@ class WholeCommit:
                 self.brought_by[key] = item.key
             elif self.cluster_by(self.brought_by.get(key)) != cluster:
                 self.others.setdefault((cluster, key), (found, item.key))
+            else:
+                self._said.has_too(item, key, self.brought_by.get(key))
         return replace(
             desired,
             objects={**built.objects, **desired.objects},

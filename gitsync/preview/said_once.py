@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,6 +48,7 @@ class SaidOnce:
     def __init__(self) -> None:
         self._variables: dict[tuple[str, str, Why], _About] = {}
         self._sources: dict[ObjectKey, _About] = {}
+        self._shared: dict[tuple[ObjectKey, ObjectKey | None], tuple[DesiredObject, list[ObjectKey]]] = {}
 
     def lacks_variables(self, item: DesiredObject, key: ObjectKey, why: Why) -> None:
         """A Kustomization takes variables from an object in which nobody here can read them."""
@@ -57,17 +58,36 @@ class SaidOnce:
         """A Kustomization reads another repository."""
         self._sources.setdefault(source, _About()).add(item, source)
 
+    def has_too(self, item: DesiredObject, key: ObjectKey, by: ObjectKey | None) -> None:
+        """A Kustomization has an object that comes ``by`` another one already; None for the directory itself."""
+        self._shared.setdefault((item.key, by), (item, []))[1].append(key)
+
     def warnings(self) -> Iterator[ManifestWarning]:
         """All of it, each at the first Kustomization that it is about."""
         for (_, _, why), about in self._variables.items():
             yield _warning(about, _unknown(about, why) + about.tail("take them"))
         for source, about in self._sources.items():
             yield _warning(about, f"{not_here(source)}{about.tail('read it')}")
+        for (_, by), (item, keys) in self._shared.items():
+            yield ManifestWarning(item.origin, item.key, _shared(by, keys), f"leave {_whom(keys)} to one of the two")
 
 
 def not_here(source: ObjectKey) -> str:
     """The text about a source that is another repository."""
     return f"{source} is not this repository: {NOT_CHECKED}"
+
+
+def _shared(by: ObjectKey | None, keys: Sequence[ObjectKey]) -> str:
+    first, *others = keys
+    more = f" and {counted(len(others), 'other object')}" if others else ""
+    verb = "come" if others else "comes"
+    whom = _whom(keys)
+    other = by or "the directory that is synced"
+    return f"{first}{more} of it {verb} by {other}, too: who applies {whom} first has {whom}"
+
+
+def _whom(keys: Sequence[ObjectKey]) -> str:
+    return "them" if len(keys) > 1 else "it"
 
 
 def _unknown(about: _About, why: Why) -> str:

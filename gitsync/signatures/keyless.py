@@ -5,7 +5,9 @@ logs that a trusted root names. All of it is checked by what is given: nobody is
 from __future__ import annotations
 
 import hashlib
+import importlib.resources
 import tempfile
+import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 #: The claim iss of who has signed, in a certificate of Fulcio: as a text of ASN.1, and before that as it is.
 _ISSUER: Final = "1.3.6.1.4.1.57264.1.8"
 _ISSUER_BEFORE: Final = "1.3.6.1.4.1.57264.1.1"
+#: The directory in which the package sigstore has what its public service publishes, named after that.
+_PUBLIC: Final = urllib.parse.quote("https://tuf-repo-cdn.sigstore.dev", safe="")
+_NO_PACKAGE: Final = "signatures without a key need the package sigstore, which is not there"
+_PACKAGE_HINT: Final = "install gitsync with it: gitsync[keyless]"
 _LONGEST_PATTERN = 1024
 _LONGEST_SHOWN = 200
 _UTF8_STRING = 0x0C
@@ -45,9 +51,29 @@ class Keyless:
     id: str = ""
 
     @classmethod
+    def by_public_root(cls, identities: Sequence[Identity]) -> Keyless:
+        """These, by the root of Sigstore's public service. Blocks. Raises: NotVerified."""
+        return cls.of(identities, public_root())
+
+    @classmethod
     def of(cls, identities: Sequence[Identity], root: bytes) -> Keyless:
         """These, by a root."""
         return cls(tuple(identities), root, hashlib.sha256(root).hexdigest())
+
+
+def public_root() -> bytes:
+    """The trusted root of Sigstore's public service, of the time when the package sigstore was released: who publishes
+    it is not asked. Blocks.
+
+    Raises: NotVerified when it is not there.
+    """
+    try:
+        return importlib.resources.files("sigstore").joinpath("_store", _PUBLIC, "trusted_root.json").read_bytes()
+    except ImportError:
+        raise NotVerified(_NO_PACKAGE, hint=_PACKAGE_HINT) from None
+    except OSError:
+        hint = "name a Secret with one in trustedRootSecretRef"
+        raise NotVerified("the package sigstore has no trusted root of Sigstore's public service", hint=hint) from None
 
 
 def check_keyless(data: bytes, digest: str, wanted: Keyless) -> None:
@@ -62,8 +88,7 @@ def check_keyless(data: bytes, digest: str, wanted: Keyless) -> None:
     except NotVerified:
         raise
     except ImportError:
-        hint = "install gitsync with it: gitsync[keyless]"
-        raise NotVerified("signatures without a key need the package sigstore, which is not there", hint=hint) from None
+        raise NotVerified(_NO_PACKAGE, hint=_PACKAGE_HINT) from None
     except Exception as error:  # whatever the library makes of anybody's bytes: what could not be checked was not
         raise NotVerified(_shown(str(error)) or type(error).__name__) from error
 

@@ -26,7 +26,8 @@ def plain_verification(wanted: Verification | None, namespace: str) -> CosignVer
     name = reference.name if reference is not None else ""
     identities = tuple(Identity(item.issuer, item.subject) for item in wanted.match_oidc_identity)
     keyless = Keyless(identities) if wanted.secret_ref is None else None
-    return CosignVerification(f"Secret '{namespace}/{name}'", keyless=keyless)
+    where = f"Secret '{namespace}/{name}'" if name else "Sigstore's public root"
+    return CosignVerification(where, keyless=keyless)
 
 
 async def verification_of(cluster: Cluster, wanted: Verification | None, namespace: str) -> CosignVerification | None:
@@ -40,7 +41,10 @@ async def verification_of(cluster: Cluster, wanted: Verification | None, namespa
     if wanted.secret_ref is not None:
         data = await trusted_keys(cluster, namespace, wanted.secret_ref.name)
         return replace(plain, keys=await asyncio.to_thread(CosignKeys.of_secret, data))
-    if plain.keyless is None or wanted.trusted_root_secret_ref is None:
+    if plain.keyless is None:
         return plain
+    if wanted.trusted_root_secret_ref is None:
+        keyless = await asyncio.to_thread(Keyless.by_public_root, plain.keyless.identities)
+        return replace(plain, keyless=keyless)
     data = await trusted_keys(cluster, namespace, wanted.trusted_root_secret_ref.name, "trusted root")
     return replace(plain, keyless=Keyless.of(plain.keyless.identities, data.get(_ROOT, b"")))

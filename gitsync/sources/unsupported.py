@@ -63,14 +63,11 @@ def _refused_of_artifact(source: OCIRepository) -> Iterator[Refusal]:
 
 
 def refused_of_verify(field: str, verify: Verification) -> Iterator[Refusal]:
-    """Ways of signing artifacts that are not checked: by cosign with keys they are."""
+    """Ways of signing artifacts that are not checked: by cosign they are."""
     hint = f"use cosign with the keys of a Secret, or remove {field}, if the artifact may be used without"
     if verify.provider != "cosign":
         why = f"signatures of {verify.provider} are not checked, and what was not checked is not used"
         yield f"{field}.provider", why, hint
-    elif verify.secret_ref is None and verify.trusted_root_secret_ref is None:
-        why = "signatures without a key are not checked without a trustedRootSecretRef: a trusted root is never fetched"
-        yield field, why, hint
     elif verify.secret_ref is None and not verify.match_oidc_identity:
         why = "without it a signature by anybody would count"
         yield f"{field}.matchOIDCIdentity", why, "say by issuer and subject whose signatures count"

@@ -7,16 +7,19 @@ before the first apply, and what was deleted is forgotten only after it is gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey
+from gitsync.api.kinds import is_own_kind
 from gitsync.api.kustomization import Kustomization
-from gitsync.api.names import COMMIT_ANNOTATION
+from gitsync.api.names import COMMIT_ANNOTATION, FIELD_MANAGER, WELL_KNOWN
 from gitsync.backoff import Reminders
 from gitsync.errors import (
+    ApiError,
     GitsyncError,
     NotServed,
     OwnedByAnother,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 #: Seconds for requests under way to end when a newer commit is there.
 INTERRUPT_GRACE = 0.3
+_FLUX_SYSTEM = ObjectKey("", "Namespace", "", WELL_KNOWN)
 
 
 @dataclass(frozen=True)
@@ -225,6 +229,20 @@ class Syncer:
         self._take_up(plan)
         return (await self.planner.plan(desired, full=full, guess=True)).acting_on(desired.commit)
 
+    async def _set_up(self, plan: SyncPlan, report: Report) -> None:
+        """Makes the namespace ``flux-system``, where objects of ours are to come into it, and nobody has: a repository
+        does not bring it, since `flux bootstrap`, or who sets up Flux's operator, makes it. Whose it is says whoever
+        applies it later."""
+        if not any(step.applies and step.key.namespace == WELL_KNOWN and is_own_kind(step.key) for step in plan.steps):
+            return
+        if _FLUX_SYSTEM in plan.wanted or await self.cluster.find(_FLUX_SYSTEM) is not None:
+            return
+        manifest: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WELL_KNOWN}}
+        with suppress(ApiError):  # who may not is told so by each object that it keeps from being applied
+            await self.cluster.apply(manifest, manager=FIELD_MANAGER)
+            why = "who sets up Flux makes it, and nobody has"
+            report.log.info("namespace created", namespace=WELL_KNOWN, why=why)
+
     async def _carry_out(
         self,
         plan: SyncPlan,
@@ -236,6 +254,8 @@ class Syncer:
     ) -> SyncResult:
         await self.store.check_size(before.with_entries([*_entries_after(plan, before, desired.commit), *plan.prune]))
         await self.planner.remember(before.with_entries([*_entries(plan, before, desired.commit), *plan.prune]))
+        if self.spec.is_root:
+            await self._set_up(plan, report)
         self.claim(plan)
         self._take_up(plan)
         for step in plan.steps:

@@ -106,7 +106,7 @@ class CommitSource:
         if declared is None:
             return bool(meaning(release.source, self.name))
         source = self.mirror.source
-        head = Head(source.url, source.reference, self.mirror.default_branch)
+        head = Head(source.url, source.reference, self.mirror.default_branch, self.mirror.cloned_from)
         return head.is_meant_by(release.source, declared, brought=True)
 
     async def _chart(self, release: HelmRelease, artifact: Artifact) -> str | None:

@@ -158,7 +158,7 @@ class SyncReconciler:
         """Ask the remote once. Returns seconds until the next time."""
         poll = await self._poller.poll()
         METER.polls["failed" if poll.error is not None else "unchanged" if poll.commit is None else "news"] += 1
-        self._repository.polled(poll.error, self._mirror.default_branch)
+        self._repository.polled(poll.error, self._mirror.default_branch, self._mirror.cloned_from)
         if poll.error is not None:
             self.error = poll.error
             self._source_failed = source_failed(poll.error)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gitsync.api import ObjectKey
 from gitsync.build import Builder, BuildSpec
+from gitsync.kubeyaml import load, split
 from gitsync.kustomize import Kustomizer
 from gitsync.manifests import Desired
-from tests.build.trees import COMMIT, built, tree
+from tests.build.flux import Flux
+from tests.build.trees import COMMIT, built, tree, written
 
 
 def config(name: str, **data: str) -> str:
@@ -81,6 +84,52 @@ async def test_a_kustomization_is_built_with_its_bases_components_and_files_from
     x2 = desired.objects[key("p-x2")]
     assert "annotations" not in x2.manifest["metadata"]
     assert str(x2.field_origin(("data", "a"))) == "apps/a/x.yaml:15:3"
+
+
+SHARED_TRANSFORMERS = {
+    "apps/a/kustomization.yaml": """\
+        resources: [namespace.yaml, ks.yaml]
+        transformers: [./transformers]
+        """,
+    "apps/a/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: not-used}\n",
+    "apps/a/ks.yaml": """\
+        apiVersion: kustomize.toolkit.fluxcd.io/v1
+        kind: Kustomization
+        metadata: {name: app}
+        spec: {interval: 1h, path: ./x, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+        """,
+    "apps/a/transformers/kustomization.yaml": "namespace: team-a\nresources: [../../../transformers]\n",
+    "transformers/kustomization.yaml": "resources: [namespaces.yaml, more.yaml]\n",
+    "transformers/namespaces.yaml": """\
+        apiVersion: builtin
+        kind: NamespaceTransformer
+        metadata: {name: namespaces}
+        fieldSpecs:
+        - {path: metadata/name, kind: Namespace, create: true}
+        - {path: metadata/namespace, kind: Kustomization, create: true}
+        - {path: spec/targetNamespace, group: kustomize.toolkit.fluxcd.io, kind: Kustomization, create: true}
+        """,
+    # Its path is the file of who makes a plugin of it.
+    "transformers/more.yaml": """\
+        apiVersion: builtin
+        kind: PatchTransformer
+        metadata: {name: more}
+        path: interval.yaml
+        target: {kind: Kustomization}
+        """,
+    "apps/a/interval.yaml": '[{"op": "replace", "path": "/spec/interval", "value": "5m"}]',
+}
+
+
+async def test_transformers_that_directories_share_are_built_as_flux_builds_them(flux: Flux, tmp_path: Path) -> None:
+    desired = await built(SHARED_TRANSFORMERS, path="apps/a")
+    assert desired.errors == ()
+    assert places(desired) == {"team-a": "apps/a/namespace.yaml:1:1", "app": "apps/a/ks.yaml:1:1"}
+    built_by_flux = flux.build(written(SHARED_TRANSFORMERS, tmp_path), {"path": "apps/a"})
+    theirs = [load(document.text) for document in split(built_by_flux)]
+    assert [item.manifest for item in desired.objects.values()] == theirs
+    (app,) = (item for item in theirs if item["kind"] == "Kustomization")
+    assert (app["spec"]["targetNamespace"], app["spec"]["interval"]) == ("team-a", "5m")
 
 
 async def test_a_directory_without_a_kustomization_is_built_of_its_yaml_files_as_flux_does() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gitsync.build.kustomization import as_yaml
 from gitsync.errors import KustomizeError, KustomizeUnavailable
-from gitsync.kustomize import CONCURRENT, Kustomizer, find_kubectl, in_short
+from gitsync.kustomize import CONCURRENT, LARGE_MEMORY, MEMORY, Kustomizer, find_kubectl, in_short
 from tests.until import until
 
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: hunter2\n"
@@ -230,24 +230,43 @@ def _schema(depth: int) -> dict[str, object]:
     return {"description": "What this field says about the object.", **kind}
 
 
+def _definition(number: int) -> dict[str, object]:
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": _schema(5)}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"things{number}.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced", "versions": [version]},
+    }
+
+
+def _definitions(count: int) -> dict[str, str]:
+    texts = {f"crd{number}.yaml": as_yaml(_definition(number)) for number in range(count)}
+    return {"kustomization.yaml": json.dumps({"resources": list(texts)}), **texts}
+
+
 async def test_megabytes_of_definitions_are_built() -> None:
     """What a directory of definitions needs is more than once with the garbage of each step beside it."""
-
-    def definition(number: int) -> dict[str, object]:
-        schema = {"openAPIV3Schema": _schema(5)}
-        version = {"name": "v1", "served": True, "storage": True, "schema": schema}
-        return {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": f"things{number}.example.com"},
-            "spec": {"group": "example.com", "scope": "Namespaced", "versions": [version]},
-        }
-
-    names = [f"crd{number}.yaml" for number in range(4)]
-    texts = {name: as_yaml(definition(number)) for number, name in enumerate(names)}
+    texts = _definitions(4)
     assert 1 << 20 < sum(map(len, texts.values())) < 2 << 20
-    built = await Kustomizer().build({"kustomization.yaml": json.dumps({"resources": names}), **texts})
-    assert built.count("kind: CustomResourceDefinition") == len(names)
+    built = await Kustomizer().build(texts)
+    assert built.count("kind: CustomResourceDefinition") == 4
+
+
+@pytest.mark.timeout(300)
+async def test_what_needs_more_memory_gets_it_in_the_place_of_slow_work(tmp_path: Path) -> None:
+    """As definitions of a few large operators in one directory do."""
+    texts, memory = _definitions(8), tmp_path / "memory"
+    assert 2 << 20 < sum(map(len, texts.values())) < 3 << 20
+    # The limit is set once the program runs.
+    watched = kubectl(
+        tmp_path, f'/bin/sleep 0.2\n/bin/grep "Max data size" /proc/self/limits >> {memory}\nexec {find_kubectl()} "$@"'
+    )
+    kustomizer = Kustomizer(watched, timeout=4 * PATIENCE)
+    built = await kustomizer.build(texts)
+    assert built.count("kind: CustomResourceDefinition") == 8
+    limits = [int(line.split()[3]) for line in memory.read_text().splitlines()]
+    assert limits == [MEMORY, MEMORY, LARGE_MEMORY]
 
 
 async def test_files_from_outside_plugins_and_helm_are_refused(tmp_path: Path) -> None:

@@ -350,6 +350,22 @@ async def test_nobody_is_asked_over_the_network_however_it_is_written() -> None:
         assert asked
 
 
+async def test_plugins_of_a_directory_that_could_be_others_than_they_look_are_refused() -> None:
+    files: dict[str, str | bytes] = {
+        "kustomization.yaml": "resources: [x.yaml]\ntransformers: [plugins]\n",
+        "x.yaml": X,
+        "plugins/kustomization.yaml": "resources: [../shared]\n",
+        "shared/kustomization.yaml": "resources: [p.yaml]\npatches: [{patch: '[]', target: {name: a}}]\n",
+        "shared/p.yaml": "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: a}\npatch: '[]'\n",
+    }
+    desired = await built(files)
+    assert desired.objects == {}
+    assert [str(error) for error in desired.errors] == [
+        "kustomization.yaml:2:16: transformers[0]: 'shared/kustomization.yaml' makes plugins, and has patches "
+        "(name the files themselves: what a kustomization makes of them cannot be looked through)"
+    ]
+
+
 async def test_a_base_with_a_fault_is_named_once_however_often_it_is_used() -> None:
     files: dict[str, str | bytes] = {
         "kustomization.yaml": "resources: [bad, good]\n",

@@ -388,8 +388,7 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "bucket.yaml:9:3: error: spec.sts: is not supported yet: no temporary credentials are fetched",
         "oci.yaml:7:3: error: spec.provider: aws: registry.example is none of its registries, and would be shown its "
         "login",
-        "oci.yaml:8:3: error: spec.verify: signatures without a key are not checked without a trustedRootSecretRef: a "
-        "trusted root is never fetched",
+        "oci.yaml:8:3: error: spec.verify.matchOIDCIdentity: without it a signature by anybody would count",
         "ref.yaml:8:3: warning: chart not checked: ExternalArtifact 'default/app' is made by no ArtifactGenerator of "
         "its namespace",
         f"unserved.yaml:1:1: warning: {serves} ExternalArtifact yet: nothing is read from it",
@@ -407,6 +406,58 @@ def helm_chart(name: str, **spec: Any) -> str:
     metadata = {"name": name, "namespace": "default"}
     kind = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmChart"}
     return json.dumps({**kind, "metadata": metadata, "spec": fields}) + "\n"
+
+
+def test_what_two_kustomizations_have_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flux applies it twice; here it is one's, and the other one fails."""
+    kustomization = """\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: {0}, namespace: flux-system}}
+spec: {{interval: 1h, path: {1}, prune: true, sourceRef: {{kind: GitRepository, name: flux-system}}}}
+"""
+    config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {0}, namespace: apps}}\n"
+    files = {
+        "prod/all.yaml": "---\n".join(
+            kustomization.format(*item) for item in (("all", "./apps"), ("one", "./apps/one"), ("two", "./apps/two"))
+        ),
+        "apps/one/a.yaml": config_map.format("a"),
+        "apps/two/b.yaml": "---\n".join(map(config_map.format, "bcd")),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate", "prod"]) == 0
+    by, hint = "by Kustomization/flux-system/all, too: who applies", "(leave {} to one of the two)"
+    assert [line for line in capsys.readouterr().out.splitlines() if ": warning: " in line] == [
+        f"prod/all.yaml:6:1: warning: ConfigMap/apps/a of it comes {by} it first has it {hint.format('it')}",
+        "prod/all.yaml:11:1: warning: ConfigMap/apps/b and 2 other objects of it come "
+        f"{by} them first has them {hint.format('them')}",
+    ]
+
+
+def test_a_kind_that_is_not_served_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A repository with image automation has dozens of these."""
+    policy = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {{name: p{0}, namespace: apps}}\n"
+    texts = [policy.format(number) for number in range(3)]
+    repository = texts[0].replace("ImagePolicy", "ImageRepository")
+    files = {"a.yaml": "---\n".join([texts[0], texts[1], repository]), "b.yaml": texts[2]}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate"]) == 0
+    nothing = "no image is looked for, and nothing is committed"
+    assert capsys.readouterr().out.splitlines() == [
+        f"a.yaml:1:1: warning: gitsync does not serve ImagePolicy yet: {nothing} (2 others of it)",
+        f"a.yaml:9:1: warning: gitsync does not serve ImageRepository yet: {nothing}",
+    ]
 
 
 def test_the_charts_of_helmcharts_are_looked_for_once_each(

@@ -246,6 +246,8 @@ def test_what_many_kustomizations_lack_for_one_reason_is_said_once(
     said = [line.partition(": warning: ")[2] for line in capsys.readouterr().out.splitlines()]
     assert sorted(said) == [
         "GitRepository/default/flux is not this repository: what is in it is not checked (2 Kustomizations read it)",
+        "HelmRelease/default/web of it comes by Kustomization/default/a, too: who applies it first has it (leave it to "
+        "one of the two)",
         "Secret/default/cluster-secrets and 1 other of that name are not in the repository: their variables are not "
         "known (2 Kustomizations take them)",
     ]

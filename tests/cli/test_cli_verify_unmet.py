@@ -106,7 +106,7 @@ def test_sources_that_are_not_there_or_not_served_are_not_waited_for(verify: Git
     assert {phase for phase, _ in found.values()} == {"waiting"}
     assert found["default/missing"][1] == "HelmRepository 'default/charts' does not exist"
     assert found["default/oci"][1].startswith(
-        "OCIRepository 'default/app' cannot be read: spec.verify: signatures without"
+        "OCIRepository 'default/app' cannot be read: spec.verify.matchOIDCIdentity: without it"
     )
     assert found["default/git"][1].startswith("GitRepository 'default/other' does not exist")
     assert found["default/nothing"][1].startswith("dependency 'default/nosuch' does not exist; add that HelmRelease")

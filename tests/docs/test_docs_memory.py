@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gitsync import budget, git, treememory
+from gitsync import budget, git, kustomize, treememory
 from gitsync.build import limits as build
 from gitsync.cel import expressions
 from gitsync.charts import renderings, workers
@@ -54,7 +54,9 @@ def test_the_figures_are_those_of_the_code() -> None:
     said = re.findall(r"\d+", table["what is remembered to save work"][1])
     assert said == [*(str(mib(part)) for part in caches), "4", str(mib(program.REMEMBERED))]
     places = next(most for name, (most, _) in table.items() if "worker processes" in name)
-    assert places == 45 + workers.WORKERS * (30 + mib(workers.MEMORY))
+    assert kustomize.MEMORY == workers.MEMORY
+    large = kustomize.LARGE_MEMORY - kustomize.MEMORY
+    assert places == 45 + workers.WORKERS * (30 + mib(workers.MEMORY)) + mib(large)
     webhooks = next(most for name, (most, _) in table.items() if "webhooks" in name)
     assert webhooks == 45 + mib(gate.MEMORY)
     gits = next(most for name, (most, _) in table.items() if name.startswith("git,"))

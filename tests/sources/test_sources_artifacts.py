@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.sources import GitRepository
 from gitsync.errors import ArtifactPending, SourceNotReady
-from gitsync.git import GitReference
+from gitsync.git import GitReference, GitSource, Mirror
 from gitsync.sources.resolve import artifacts as module
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, Head, SyncedRepository
 from gitsync.tree import Tree
+from tests.git.git_world import Repository
 
 FLEET = "https://git.example/fleet.git"
 APPS = "https://git.example/apps.git"
@@ -222,6 +224,30 @@ def test_what_a_repository_of_flux_bootstrap_brings_as_itself_is_itself_under_wh
     assert head.is_meant_by(BOOTSTRAP, declared, brought=True)
     assert not head.is_meant_by(BOOTSTRAP, declared, brought=False)
     assert not head.is_meant_by(source("flux-system"), declared, brought=True), "in another namespace it is any other"
+
+
+def test_a_commit_that_is_tried_out_stands_for_what_a_branch_may_have_next() -> None:
+    """Else the sandbox would fetch what the branch has now."""
+    head = Head(FLEET, GitReference(commit="a" * 40), is_tried=True)
+    for ref, same in (({"branch": "main"}, True), ({"tag": "v1"}, False), ({"commit": "b" * 40}, False)):
+        assert head.is_meant_by(source("any"), git_repository("any", FLEET, ref=ref), brought=True) is same
+    assert not head.is_meant_by(source("any"), git_repository("any", APPS, ref={"branch": "main"}), brought=True)
+
+
+async def test_what_a_clone_on_this_machine_was_cloned_from_is_the_same_repository(tmp_path: Path) -> None:
+    """A repository is tried from a clone, with its GitRepository of whatever name."""
+    upstream, url = Repository.make(tmp_path / "fleet"), "git@git.example:acme/fleet.git"
+    upstream.commit({"a.yaml": "a: b\n"})
+    upstream.git("remote", "add", "origin", url)
+    mirror = Mirror(GitSource(str(upstream.path)), tmp_path / "mirror")
+    await mirror.head()
+    synced = Artifacts().add("fleet", Head(mirror.source.url))
+    synced.polled(None, mirror.default_branch, mirror.cloned_from)
+    named = git_repository("home", "https://git.example/acme/fleet", ref={"branch": mirror.default_branch})
+    assert synced.is_meant_by(source("home"), named)
+    other = git_repository("home", "https://git.example/acme/fleet", ref={"branch": "other"})
+    assert not synced.is_meant_by(source("home"), other)
+    assert not synced.is_meant_by(source("home"), git_repository("home", "https://git.example/acme/apps"))
 
 
 def test_only_its_own_git_repository_says_whose_signatures_it_must_carry() -> None:

@@ -13,6 +13,7 @@ import pytest
 from gitsync.api.conditions import condition_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.errors import ArtifactPending, ChartError, ChartRepositoryUnavailable, SourceNotReady
+from gitsync.signatures import keyless
 from tests.oci.signing import Pusher, Signer
 from tests.signatures.ownsigstore import ISSUER, SUBJECT, Sigstore
 from tests.sources.ociworld import World, serving, world
@@ -157,11 +158,24 @@ async def test_without_a_key_it_counts_who_has_signed_by_the_trusted_root(served
     await until(lambda: refused(served, "of 2 signatures the last: "))
 
 
+async def test_without_a_root_of_ones_own_it_counts_that_of_sigstores_public_service(
+    served: World, pusher: Pusher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, digest = Sigstore(), await push(served, "1.0.0")
+    await moved(pusher, digest)
+    await asyncio.to_thread(pusher.bundles, digest, own.bundle(digest))
+    identity = {"issuer": f"^{ISSUER}$", "subject": "^https://github.com/acme/app/"}
+    await served.apply(verify={"provider": "cosign", "matchOIDCIdentity": [identity]}, interval="1s")
+    await until(lambda: refused(served, "of 1 signatures the last: "))  # by another Sigstore than the public one
+    monkeypatch.setattr(keyless, "public_root", own.trusted_root)
+    await until(lambda: verified(served, digest))
+
+
 @pytest.mark.parametrize(
     ("verify", "words"),
     [
         ({"provider": "notation", "secretRef": {"name": "keys"}}, "signatures of notation are not checked"),
-        ({"provider": "cosign"}, "signatures without a key are not checked without a trustedRootSecretRef"),
+        ({"provider": "cosign"}, "matchOIDCIdentity: without it a signature by anybody would count"),
         (
             {"provider": "cosign", "trustedRootSecretRef": {"name": "root"}},
             "matchOIDCIdentity: without it a signature by anybody would count",

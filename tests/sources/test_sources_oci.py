@@ -46,7 +46,7 @@ async def test_what_a_suspended_one_stands_for_stays_unless_it_asks_for_somethin
 
         # A demand for a signature that nobody has checked, and another tag: no old artifact answers either.
         await world.apply(ref={"tag": "1.0.0"}, suspend=True, verify={"provider": "cosign"})
-        await until(lambda: says(world, "signatures without a key are not checked"))
+        await until(lambda: says(world, "a signature by anybody would count"))
         await world.apply(ref={"tag": "2.0.0"}, suspend=True)
         await until(lambda: says(world, "it is suspended, and was not read before"))
 

@@ -13,7 +13,13 @@ from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import KUSTOMIZE_GROUP
-from gitsync.errors import CrossNamespaceRefused, DependencyCycle, DependencyMissing, FieldNotSupported
+from gitsync.errors import (
+    CrossNamespaceRefused,
+    DependencyCycle,
+    DependencyMissing,
+    DependencyNotReady,
+    FieldNotSupported,
+)
 from gitsync.release.access import AccessRules
 from gitsync.release.dependencies.order import Order, held_error
 from gitsync.release.wanted.comingsync import cluster_named, cluster_of
@@ -94,6 +100,13 @@ def test_what_is_missing_and_cycles_are_named() -> None:
     assert found is not None
     assert isinstance(found.error, DependencyMissing)
     assert found.on == {key("infra"), key("more")}
+    coming = blocked(
+        Kustomization.parse(apps), None, known.get, lambda _: "", {}, {key("infra"), key("more")}.__contains__
+    )
+    assert coming is not None
+    assert isinstance(coming.error, DependencyNotReady)
+    assert coming.error.message.startswith("dependency 'ns/infra' is not ready: it is yet to be applied; ")
+    assert coming.on == found.on
     left, right = manifest("left", needs=("right",)), manifest("right", needs=("left",))
     assert "ns/left -> ns/right -> ns/left" in why("left", left, right)
     held = ordered({ObjectKey.of(it): Kustomization.parse(it) for it in (left, right)}).held

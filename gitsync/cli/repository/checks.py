@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -109,8 +110,19 @@ def manifest_problems(desired: Desired) -> Iterator[ManifestProblem]:
             path = field.partition(":")[0].replace("[]", "").split(".")
             origin = desired.objects[key].field_origin(path)
             yield ManifestProblem(origin, f"{field} is not supported yet", "remove it", object=str(key), field=field)
-    for item in unserved(desired):
-        yield ManifestProblem(item.origin, item.message, item.hint, item.severity, str(item.key), item.field)
+    yield from _unserved_problems(desired)
+
+
+def _unserved_problems(desired: Desired) -> Iterator[ManifestProblem]:
+    """What is not served; a kind that is not is told once, where it is first."""
+    found = list(unserved(desired))
+    counts = Counter((item.key.kind, item.message) for item in found if not item.field)
+    for item in found:
+        more = 0 if item.field else counts.pop((item.key.kind, item.message), 0) - 1
+        if more < 0:
+            continue  # told with the first of its kind
+        message = f"{item.message} ({counted(more, 'other')} of it)" if more else item.message
+        yield ManifestProblem(item.origin, message, item.hint, item.severity, str(item.key), item.field)
 
 
 def kind_problems(desired: Desired) -> Iterator[ManifestProblem]:

@@ -52,11 +52,14 @@ class Artifact:
 @dataclass(frozen=True, slots=True)
 class Head:
     """What a sync reads: of the repository at ``url`` this ``reference``; ``branch`` is the one that the remote has as
-    its default, "" as long as nobody has said so."""
+    its default, "" as long as nobody has said so. ``cloned_from`` is what a repository on this machine is a clone of,
+    "" for none. ``is_tried``: a commit is tried out, and stands for what a branch may have next."""
 
     url: str
     reference: GitReference = field(default_factory=GitReference)
     branch: str = ""
+    cloned_from: str = ""
+    is_tried: bool = False
 
     def is_meant_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
         """Whether a GitRepository is nothing but this: by its URL and reference, or as that by which the repository
@@ -68,7 +71,8 @@ class Head:
 
     def is_named_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
         """The same, whatever more it asks for."""
-        same = same_repository(declared.spec.url, self.url) and self._follows(declared.spec.ref)
+        urls = filter(None, (self.url, self.cloned_from))
+        same = any(same_repository(declared.spec.url, url) for url in urls) and self._follows(declared.spec.ref)
         return same or (brought and key == BOOTSTRAP)
 
     def _follows(self, ref: DeclaredReference | None) -> bool:
@@ -77,6 +81,8 @@ class Head:
             wanted = reference_of(ref)
         except GitRefused:
             return False
+        if self.is_tried and wanted.ref.startswith(_BRANCHES) and not wanted.commit:
+            return True
         if own.commit or wanted.commit or not wanted.ref:
             return bool(own.commit) and own.commit == wanted.commit
         if own.ref != HEAD:
@@ -130,14 +136,16 @@ class SyncedRepository:
         self.current = artifact
         self._on_change(self)
 
-    def polled(self, error: GitsyncError | None, branch: str = "") -> None:
-        """The remote was asked, and how that went. ``branch`` is its default one, "" when it did not say."""
+    def polled(self, error: GitsyncError | None, branch: str = "", cloned_from: str = "") -> None:
+        """The remote was asked, and how that went. ``branch`` is its default one, "" when it did not say, and
+        ``cloned_from`` what it is a clone of, when it is on this machine."""
         told = self.error.message if self.error is not None else ""
         is_news = self._is_asked or told != (error.message if error is not None else "")
         self.error, self._is_asked = error, False
         self.polls += 1
-        if branch and branch != self.head.branch:
-            self.head, is_news = replace(self.head, branch=branch), True
+        head = replace(self.head, branch=branch or self.head.branch, cloned_from=cloned_from or self.head.cloned_from)
+        if head != self.head:
+            self.head, is_news = head, True
         if is_news:
             self._on_change(self)
 

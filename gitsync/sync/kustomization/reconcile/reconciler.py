@@ -217,7 +217,8 @@ class KustomizationReconciler:
     def _blocked(self, kustomization: Kustomization, answers: Answers) -> Blocked | None:
         # Who depends on nobody is behind no cycle.
         held = self._around.held().get(kustomization.key) if kustomization.spec.depends_on else None
-        return blocked(kustomization, held, self._awaited, self._trees.revision_of, answers)
+        expects = self._wanted.index.expects
+        return blocked(kustomization, held, self._awaited, self._trees.revision_of, answers, expects)
 
     def _awaited(self, key: ObjectKey) -> Manifest | None:
         return awaited(key, self._around.find(key), self._around.root.standing())

@@ -48,9 +48,11 @@ def blocked(
     find: Find,
     revision_of: Callable[[ObjectKey], str],
     answers: Answers,
+    expects: Callable[[ObjectKey], bool] = lambda _: False,
 ) -> Blocked | None:
     """What holds a Kustomization back; None when nothing does. ``revision_of`` says what a source has now, ``answers``
-    what readyExprs say, which then is all that counts.
+    what readyExprs say, which then is all that counts. Whom a commit that is being applied brings, who ``expects``
+    says, is not there yet, which is no fault of the repository.
 
     A dependency is ready when it is Ready at its present generation, and a Kustomization also has to have applied the
     revision that its source has now: one that is yet to take up a commit is not ready for what the commit brings. Flux
@@ -61,8 +63,10 @@ def blocked(
         return Blocked(_held_error(held), frozenset(held.cycle.members))
     own = kustomization.source
     wanted = [reference.key for reference in kustomization.dependencies()]
-    missing = [key for key in wanted if find(key) is None]
+    absent = [key for key in wanted if find(key) is None]
+    missing = [key for key in absent if not expects(key)]
     unready = {key: f": {why}" for key, why in answers.items() if why}
+    unready |= {key: ": it is yet to be applied" for key in absent if key not in missing}
     others = [key for key in wanted if key not in answers]
     unready |= {key: why for key in others if (why := why_not_ready(find(key), revision_of, own)) is not None}
     if not missing and not unready:
