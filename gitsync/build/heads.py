@@ -14,7 +14,7 @@ from gitsync.manifests import is_manifest
 _ROOT_FIELD: Final = r"^{}:[ \t]+[\"']?([A-Za-z0-9./-]+)[\"']?[ \t]*(?:#.*)?\r?$"
 _KIND: Final = re.compile(_ROOT_FIELD.format("kind"), re.MULTILINE)
 _API_VERSION: Final = re.compile(_ROOT_FIELD.format("apiVersion"), re.MULTILINE)
-_METADATA: Final = re.compile(r"^metadata:[ \t]*(?:#.*)?\r?\n((?:[ \t]+.*\n?|[ \t]*\r?\n|#.*\n?)*)", re.MULTILINE)
+_METADATA: Final = re.compile(r"^metadata:[ \t]*(?:#.*)?\r?\n((?:[ \t]+.*\n?|[ \t]*\r?\n|#.*\n?)*+)", re.MULTILINE)
 _NAME: Final = re.compile(r"^([ ]+)name:[ \t]+[\"']?([^\s\"'#]+)", re.MULTILINE)
 _FIRST: Final = re.compile(r"^(?![ \t]*(?:#|\r?$)|---|%)[ \t]*(\S)", re.MULTILINE)
 

@@ -20,7 +20,7 @@ from gitsync.manifests import Place, Source
 ANNOTATION: Final = "config.kubernetes.io/origin"
 #: The annotation as kustomize writes it, where no text of the user's can be: among the keys of metadata.annotations.
 _METADATA: Final = re.compile(r"^metadata:\n", re.MULTILINE)
-_WRITTEN: Final = re.compile(rf"^    {re.escape(ANNOTATION)}: \|\n((?:      .*\n?)+)", re.MULTILINE)
+_WRITTEN: Final = re.compile(rf"^    {re.escape(ANNOTATION)}: \|\n((?:      .*\n?)++)", re.MULTILINE)
 _GENERATORS: Final = {"ConfigMapGenerator": "configMapGenerator", "SecretGenerator": "secretGenerator"}
 
 

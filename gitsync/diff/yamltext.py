@@ -17,7 +17,7 @@ _FIRST: Final = {
 #: Strings that need no quotes under any version of YAML: they begin with a letter or a slash, a colon is followed by
 #: something, a space by a word.
 #: ``${name}`` is among them, as where kustomize writes it: what is put in its place may be a number.
-_PLAIN = re.compile(r"[A-Za-z/$](?:[\w./@+=,()'\"${}-]|:(?=[\w./@+=,()'\"${}-])| (?=[\w/(${]))*", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z/$](?:[\w./@+=,()'\"${}-]|:(?=[\w./@+=,()'\"${}-])| (?=[\w/(${]))*+", re.ASCII)
 #: Words that some version of YAML does not take for a string.
 _RESERVED: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}

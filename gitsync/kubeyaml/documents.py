@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 #: A line that begins with three dashes ends a document, wherever it stands (apimachinery's YAMLReader).
 _SEPARATOR: Final = re.compile(r"^---(.*)$", re.MULTILINE)
 #: A document that ends before it holds anything: only comments above a line of three dots.
-_ENDS_AT_ONCE: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*\.\.\.(?=\s|\Z)")
+#: It never goes back: to remember where it could would take memory for each line, of which there may be millions.
+_ENDS_AT_ONCE: Final = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?\r?\n)*+\.\.\.(?=\s|\Z)")
 _SPACE: Final = re.compile(r"\s*")
 _JSON: Final = json.JSONDecoder()
 _BOM: Final = "\ufeff"

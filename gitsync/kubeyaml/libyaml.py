@@ -82,6 +82,8 @@ def probable_cause(text: str, index: int) -> str:
         return "indent with spaces: YAML allows no tabs there"
     if text.lstrip().startswith("%"):
         return "Kubernetes reads no % directives: leave the line out"
+    if text[index : index + 1] == ":" and text[index + 1 : index + 2] in (",", "[", "]", "{", "}"):
+        return "quote a text that ends with a colon within brackets"
     if text[index : index + 1] in ("@", "`"):
         return "a value may not begin with this character: quote it"
     return ""

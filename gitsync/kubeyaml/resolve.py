@@ -40,8 +40,9 @@ _WHOLE: Final = tuple(
     )
 )
 _FRACTION: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-#: One that begins with a dot, where underscores stand between digits only.
-_AFTER_A_DOT: Final = re.compile(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?")
+#: One that begins with a dot, where underscores stand between digits only. It never goes back: to remember where it
+#: could would take memory for each underscore, of which there may be millions.
+_AFTER_A_DOT: Final = re.compile(r"\.[0-9]++(?:_[0-9]++)*+(?:[eE][-+]?[0-9]++(?:_[0-9]++)*+)?")
 _CLOCK: Final = r"(?:[01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9](?:[.,][0-9]+)?"
 _ZONE: Final = r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
 _TIME: Final = re.compile(
@@ -167,7 +168,7 @@ def _timestamp(text: str) -> str:
     try:
         if match is None:
             raise ValueError
-        date(max(int(match["year"]), 4), int(match["month"]), int(match["day"]))
+        date(int(match["year"]) or 4, int(match["month"]), int(match["day"]))
     except ValueError:
         raise Unresolved(_NOT_ITS_TAG) from None
     return text

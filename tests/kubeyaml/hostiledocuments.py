@@ -39,5 +39,8 @@ HOSTILE = {
     "a million json brackets": ('{"a":' + "[" * 1_000_000, "more than 500,000 values"),
     "many json values": ('{"a":[' + "{}," * 1_000_000 + "1]}", "more than 500,000 values"),
     "escaped quotes": ('{"' + '\\"' * 1_000_000, "not valid JSON"),
+    "escaped backslashes": ('a: "' + "\\\\" * 5_000_000 + '/"', ""),
+    "digits and underscores": ("a: ." + "5_" * 5_000_000, ""),
+    "lines of comments": ("#\n" * 5_000_000 + "a: [", "not valid YAML"),
     "a digit more than an integer can have": ('{"a": ' + "1" * 5000 + "}", ""),
 }

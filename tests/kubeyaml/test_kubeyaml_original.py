@@ -148,6 +148,8 @@ def test_generated_values_are_read_as_helm_reads_them(texts: st.SearchStrategy[s
             '! "12": a',
             "!!float 3: a",
         ),
+        *("a: [http://host/?b=c]", "a: {b: is it ? yes}", "a: [x ?]", "a: {x?: y}", "a: ['x?', \"y?\"]", "a: x?y"),
+        *("a: [?x]", "a: [? x]", "a: {? x : y}", "a: !!timestamp 0001-02-29", "a: !!timestamp 0000-02-29"),
         *("a: !!timestamp 2001-1-1", "a: !!timestamp 2001-02-30", "a: !!timestamp 2001-12-14t21:59:43.10-05:00"),
         *('a: !!binary "aG\\nk="', "a: !!binary 4oI=", "a: !!binary aGk==", "a: !!binary é"),
         *("a: {b: 1}\n<<: {a: 2}", "<<: {a: 2}\na: 1", "<<: [{a: 1}, {a: 2}]", "&k <<: {x: 1}\ny: {*k : {z: 1}}"),

@@ -12,7 +12,7 @@ from typing import cast
 
 from gitsync.api.identity import CommitInfo, ObjectKey, Origin
 from gitsync.api.names import KUSTOMIZE_GROUP
-from gitsync.budget import Budget
+from gitsync.budget import INPUT, Budget
 from gitsync.build import Builder, BuildSpec
 from gitsync.build.builder import Admit
 from gitsync.errors import ManifestError
@@ -165,6 +165,20 @@ async def test_one_that_is_larger_than_all_room_is_built_when_it_is_alone() -> N
     async with many(world, 3):
         await until(lambda: len(world.working) == 1)
     assert world.most == 1
+
+
+async def test_room_that_all_else_that_is_read_has_given_back_is_found() -> None:
+    """Nobody who applies anything gives any back: there is nobody else."""
+    world = World(Counting(LARGE))
+    world.budget.add(INPUT)
+    waiting = asyncio.create_task(world.work("one"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert world.builder.builds == 0, "there is no room"
+    world.budget.add(-INPUT)
+    await until(lambda: world.working == {"one"})
+    world.applied.set()
+    await waiting
 
 
 async def test_a_wait_for_room_is_told_and_ends_with_who_waits() -> None:

@@ -68,3 +68,26 @@ async def test_nobody_waits_who_looks_at_the_same_revision_again_or_is_new() -> 
         await turns.wait(key(0), found, "apps/0")
         await turns.wait(key(0), later, "apps/0")
         assert loop.time() > began
+
+
+async def test_commits_that_come_faster_than_all_can_look_keep_nobody_waiting_for_ever() -> None:
+    """Each commit cuts short the waits of those who have not yet looked at the one before."""
+    turns, found = Turns(), [artifact(revision) for revision in "abcd"]
+    for each in found:
+        for number in range(MANY):
+            await each.tree.directory_digest(f"apps/{number}")
+    await order(turns, found[0])
+    done: set[int] = set()
+
+    async def one(number: int, each: TreeArtifact) -> None:
+        await turns.wait(key(number), each, f"./apps/{number}")
+        done.add(number)
+
+    with jumping_clock():
+        for each in found[1:]:
+            tasks = [asyncio.create_task(one(number, each)) for number in range(MANY)]
+            await asyncio.sleep(LOOK * 5)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    assert done == set(range(MANY))

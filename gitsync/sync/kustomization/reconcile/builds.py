@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from gitsync.api.identity import ObjectKey
@@ -23,6 +24,9 @@ ALWAYS: Final = 4 << 20
 UNCOUNTED: Final = 512 << 10
 #: What comes out of files is there as text and decoded, which each take about as much as the files.
 _AS_OBJECTS: Final = 2
+#: Seconds after which one who waits looks again: it may be all else that is read that has taken the room, and nobody
+#: here is told when that goes.
+_AGAIN: Final = 1.0
 
 
 class Builds:
@@ -71,7 +75,9 @@ class Builds:
             return
         async with telling(lambda: "memory for its objects: others are being applied that take all of it"):
             while not self._has_room(room, weight):
-                await self._memory.until_freed()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_AGAIN):
+                        await self._memory.until_freed()
 
     def _has_room(self, room: Room, weight: int) -> bool:
         """Whether one has room for so much in all; what it has not is taken, where there is as much."""

@@ -22,18 +22,24 @@ class Turns:
         self._looks = FairSlots(1, "looks at another revision")
         #: By Kustomization, the revision that was last built, and the digest of the directory in it.
         self._built: dict[ObjectKey, tuple[str, str | None]] = {}
+        #: Whose wait the next commit has cut short: they wait no second time, or commits that come faster than all can
+        #: look would keep the same ones waiting for ever.
+        self._cut_short: set[ObjectKey] = set()
 
     async def wait(self, key: ObjectKey, artifact: TreeArtifact, path: str) -> None:
         """Return when it is the turn of a Kustomization to build this artifact's directory ``path``: at once, unless
         that is as it was at another revision before."""
         digest = await artifact.tree.directory_digest(path)
         revision, before = self._built.get(key, ("", None))
-        is_known, is_unchanged = digest is not None, digest == before
-        if is_known and is_unchanged and revision != artifact.revision:
+        is_as_it_was = digest is not None and digest == before
+        if is_as_it_was and revision != artifact.revision and key not in self._cut_short:
+            self._cut_short.add(key)
             async with self._looks.held(key.namespace):
                 await asyncio.sleep(LOOK)
+        self._cut_short.discard(key)
         self._built[key] = artifact.revision, digest
 
     def forget(self, key: ObjectKey) -> None:
         """It is gone."""
         self._built.pop(key, None)
+        self._cut_short.discard(key)
