@@ -84,7 +84,7 @@ class ManifestWarning:
     hint: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileContent:
     """What a file holds. A file that could not be read to its end has errors and no objects; an object with a fault is
     left out, and the others of its file are not. ``unread`` are the documents that are no objects."""
@@ -93,11 +93,6 @@ class FileContent:
     errors: tuple[ManifestError, ...] = ()
     warnings: tuple[ManifestWarning, ...] = ()
     unread: tuple[Unread, ...] = ()
-
-    @cached_property
-    def by_key(self) -> Mapping[ObjectKey, DesiredObject]:
-        """The objects by key; the last of those with the same."""
-        return {item.key: item for item in self.objects}
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def assemble(commit: CommitInfo, contents: Sequence[FileContent], selection: Sel
     warnings: list[ManifestWarning] = []
     unread = list(selection.unread)
     for content in contents:
-        objects.update(content.by_key)
+        objects.update((item.key, item) for item in content.objects)
         count += len(content.objects)
         errors += content.errors
         warnings += content.warnings

@@ -51,7 +51,6 @@ def test_objects_come_with_key_place_and_digest() -> None:
     assert config_map.digest == hashlib.sha256(canonical.encode()).hexdigest()
     assert release.key == ObjectKey("helm.toolkit.fluxcd.io", "HelmRelease", "default", "backend")
     assert release.origin == Origin("apps/a.yaml", 9, 1)
-    assert content.by_key == {config_map.key: config_map, release.key: release}
 
 
 def test_the_digest_depends_on_what_is_wanted_and_not_on_how_it_is_written() -> None:

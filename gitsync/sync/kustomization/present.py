@@ -30,12 +30,13 @@ class PresentKustomizations:
         return {key: kustomization for key, kustomization in found.items() if kustomization is not None}
 
     def typed(self, key: ObjectKey, manifest: Manifest) -> Kustomization | None:
-        """One as it is in this manifest, read once for each state of it; None when it cannot be read."""
+        """One as it is in this manifest, read once for each state of it; None when it cannot be read. What objects its
+        status names is in the manifest only."""
         known = self._read.get(key)
         if known is not None and known[0] is manifest:
             return known[1]
         try:
-            kustomization = Kustomization.parse(manifest)
+            kustomization = _without_inventory(Kustomization.parse(manifest))
         except FieldErrors:
             kustomization = None  # its own pass says so
         self._read[key] = manifest, kustomization
@@ -50,3 +51,9 @@ class PresentKustomizations:
     def forget(self, key: ObjectKey) -> None:
         """It is gone."""
         self._read.pop(key, None)
+
+
+def _without_inventory(kustomization: Kustomization) -> Kustomization:
+    """Half of what one takes in memory, and nobody asks for it here."""
+    status = kustomization.status.model_copy(update={"inventory": None})
+    return kustomization.model_copy(update={"status": status})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.inventory import inventory_keys
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import RECONCILIATION_FAILED
 from gitsync.errors import (
@@ -99,7 +100,7 @@ class Finalization:
             log.warning(
                 "objects of a kustomization stay: nobody can remove them",
                 kustomization=kustomization.key.namespaced_name,
-                objects=len(kustomization.status.inventory.entries if kustomization.status.inventory else ()),
+                objects=len(inventory_keys(kustomization.manifest)),
                 why=error.message,
             )
             return None
