@@ -164,7 +164,7 @@ class Repository:
         self.head_id = ""
         self.is_away = False
         self.source = SimpleNamespace(local_path=None, url="https://git.example/fleet")
-        self.default_branch = "main"
+        self.default_branch, self.cloned_from = "main", ""
         self.mirror = cast(Mirror, self)
 
     def push(self, commit: str, content: Content) -> None:
