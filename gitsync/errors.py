@@ -268,6 +268,10 @@ class YamlError(TerminalError):
         self.column = column
 
 
+class NotYaml(YamlError):
+    """Text that libyaml refuses. Its port, which Helm and Kubernetes read by, takes a little of that: ``[fe80::]``."""
+
+
 class SourceError(TerminalError):
     """What the server of a source has, or how it is to be reached, cannot be used. ``url`` is where, without
     credentials; ``status`` the HTTP status of its answer, 0 for what has none."""

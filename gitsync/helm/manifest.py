@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gitsync import kubeyaml
 from gitsync.errors import RenderError, YamlError
+from gitsync.helm.values import taken_by_helm
 
 if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
@@ -139,6 +140,8 @@ def document(text: str, source: str) -> dict[str, Any]:
     try:
         value = kubeyaml.load(text)
     except YamlError as error:
+        if (taken := taken_by_helm(text, error)) is not None:
+            return taken
         raise RenderError(
             f"{source}: renders what is no YAML: line {error.line} of the rendered document: {error.message}",
             template=source,

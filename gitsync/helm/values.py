@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitsync import kubeyaml
-from gitsync.errors import ValuesError, YamlError
+from gitsync.errors import NotYaml, ValuesError, YamlError
 
 #: A step of a path: the key of a map, or the index of a list.
 _Step = str | int
@@ -42,11 +42,26 @@ def read_values(text: str) -> dict[str, Any]:
     try:
         found = kubeyaml.read_first(text)
     except YamlError as error:
+        if (taken := taken_by_helm(text, error)) is not None:
+            return taken
         raise ValuesError(f"values cannot be used: line {error.line}: {error.message}", hint=error.hint) from None
     if isinstance(found, list):
         raise ValuesError("values cannot be used: a list where a mapping is expected")
     values: dict[str, Any] = _floating(found or {})
     return values
+
+
+def taken_by_helm(text: str, error: YamlError) -> dict[str, Any] | None:
+    """What Helm's own parser makes of a text that is refused with this error: it takes a little that libyaml does not.
+    None when it refuses that, too, or it is not libyaml that does. Blocks."""
+    if not isinstance(error, NotYaml):
+        return None
+    from gitsync.helm import native  # as in set_value
+
+    try:
+        return native.load_yaml(text)
+    except ValuesError:
+        return None
 
 
 def _floating(value: Any) -> Any:

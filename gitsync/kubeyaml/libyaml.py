@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from gitsync.errors import YamlError
+from gitsync.errors import NotYaml, YamlError
 from gitsync.kubeyaml.documents import line_and_column
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _CONFLICT: Final = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
 def events(text: str, *, first_line: int = 1) -> Iterator[Any]:
     """libyaml's events for ``text``, whose marks count characters. Messages count lines from ``first_line``.
 
-    Raises: YamlError, with its place, where the text is no YAML.
+    Raises: NotYaml, with its place, where the text is no YAML.
     """
     try:
         parser = _Parser(text)
@@ -54,19 +54,21 @@ def error_at(text: str, index: int, message: str, *, hint: str = "") -> YamlErro
     return YamlError(message, line=line, column=column, hint=hint)
 
 
-def _explained(text: str, error: Exception, first_line: int) -> YamlError:
+def _explained(text: str, error: Exception, first_line: int) -> NotYaml:
     """libyaml's error with its place. Its words are constant texts; none of the document's content is in them."""
     if isinstance(error, yaml.reader.ReaderError):
-        return error_at(text, int(error.position), "a character that YAML does not allow")
+        line, column = line_and_column(text, int(error.position))
+        return NotYaml("a character that YAML does not allow", line=line, column=column)
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return YamlError("not valid YAML")
+        return NotYaml("not valid YAML")
     index = min(error.problem_mark.index, len(text))
+    line, column = line_and_column(text, index)
     message = f"not valid YAML: {error.problem}"
     if error.context and error.context_mark is not None:
-        line, _ = line_and_column(text, error.context_mark.index)
-        if line != line_and_column(text, index)[0]:
-            message += f" {error.context} that begins on line {line + first_line - 1}"
-    return error_at(text, index, message, hint=probable_cause(text, index))
+        begin, _ = line_and_column(text, error.context_mark.index)
+        if begin != line:
+            message += f" {error.context} that begins on line {begin + first_line - 1}"
+    return NotYaml(message, line=line, column=column, hint=probable_cause(text, index))
 
 
 def probable_cause(text: str, index: int) -> str:

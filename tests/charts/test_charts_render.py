@@ -67,6 +67,14 @@ async def test_templates_see_the_release(charts: Charts) -> None:
     )
 
 
+async def test_what_only_helms_own_parser_takes_is_rendered(charts: Charts) -> None:
+    """libyaml refuses a text within brackets that ends with a colon."""
+    app = await chart(
+        charts, templates__a_yaml="apiVersion: v1\nkind: X\nmetadata: {name: a}\nspec:\n  ranges: [fe80::]\n"
+    )
+    assert (await charts.render(app, {}, CONTEXT)).objects[0]["spec"] == {"ranges": ["fe80::"]}
+
+
 async def test_the_same_input_is_rendered_once_and_another_anew(charts: Charts) -> None:
     app = await chart(charts, templates__a_yaml=config_map(a="{{ .Values.a }}"))
 
