@@ -13,7 +13,7 @@ import structlog
 
 import gitsync
 from gitsync import logs
-from gitsync.agent.allocator import collect_less, give_back, read_less_at_once
+from gitsync.agent.allocator import collect_less, give_back, read_less_at_once, take_turns_sooner
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.flux_detection import warn_about_flux
 from gitsync.agent.onlooker import telling_onlookers
@@ -81,6 +81,7 @@ async def run(settings: Settings, config: ConfigFile | None = None, leave_after:
     """
     give_back()
     read_less_at_once()
+    take_turns_sooner()
     stop, probes, metrics, webhooks = asyncio.Event(), Probes(), Metrics(), Webhooks()
     with telling_of_loop(), told_to_stop(stop, leave_after):
         async with (

@@ -75,9 +75,15 @@ class Settling:
             key = waiting.pop()
             if key not in found:
                 found[key] = None
-                if is_kustomization(key):
+                if is_kustomization(key) and not self._is_root(key):
                     waiting += brought_by(self.watch.get(key))
         return sorted(found)
+
+    def _is_root(self, key: ObjectKey) -> bool:
+        """Whether one stands for the sync of the settings, which says itself what it has brought: the status of that
+        one may still name what has just been removed."""
+        kustomization = self.present.named(key.namespaced_name)
+        return kustomization is not None and self.root.is_root(kustomization)
 
     def _outcomes(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Outcome]:
         releases = Outcomes(self.index)
