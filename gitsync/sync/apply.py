@@ -275,10 +275,10 @@ class Syncer:
             report,
             self.slots,
             self.spec,
-            partial(self.planner.judged, plan, before),
-            self.hopeless,
-            lambda: self.on_applied(desired),
-            self.on_sent,
+            judge=partial(self.planner.judged, plan, before),
+            hopeless=self.hopeless,
+            on_applied=lambda: self.on_applied(desired),
+            on_sent=self.on_sent,
         )
         with self.under_way.following(self.spec, report):
             await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)

@@ -104,7 +104,7 @@ class Rollout:
     hopeless: Hopeless | None = None
     on_applied: Callable[[], None] = lambda: None
     on_sent: Callable[[], None] = lambda: None
-    #: Of an object whose readiness is not waited for, no more than what it is.
+    #: By key, the API server's answer; {} for an object whose readiness is not waited for, which nobody looks at.
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     placed: dict[ObjectKey, DesiredObject] = field(default_factory=dict)
     emptied: bool = False
