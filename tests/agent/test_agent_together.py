@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gitsync.runtime.together import finish_all, until_one_ends, until_one_fails
+from gitsync.runtime.together import as_one, finish_all, until_one_ends, until_one_fails
 
 Do = Callable[..., Awaitable[None]]
 
@@ -51,6 +51,24 @@ async def test_a_failure_ends_the_rest_and_success_does_not() -> None:
     with pytest.raises(ValueError, match="no"):
         await until_one_fails(work.never(), work.badly())
     assert work.ended == ["well", "well", "badly", "cancelled"]
+
+
+async def test_tasks_of_a_group_that_are_begun_one_by_one_end_as_one() -> None:
+    work = Work()
+    async with as_one() as tasks:
+        tasks.create_task(work.well(5))
+    with pytest.raises(ValueError, match="no"):
+        async with as_one() as tasks:
+            tasks.create_task(work.never())
+            tasks.create_task(work.badly())
+            await work.never()
+    assert work.ended == ["well", "badly", "cancelled", "cancelled"]
+    with pytest.raises(KeyError):
+        async with as_one() as tasks:
+            tasks.create_task(work.never())
+            await asyncio.sleep(0)
+            raise KeyError
+    assert work.ended[-1] == "cancelled"
 
 
 async def test_the_first_that_ends_ends_the_rest() -> None:
