@@ -123,7 +123,8 @@ class Sink:
             if lines and (not isinstance(item, str) or self._queue.empty() or len(lines) == _TOGETHER):
                 self._put_lines(lines)
                 lines.clear()
-                self._hurried.wait(_GATHER)
+                if self._queue.empty():  # else it would fill up for no gain
+                    self._hurried.wait(_GATHER)
             if isinstance(item, threading.Event):
                 self._hurried.clear()
                 item.set()

@@ -189,6 +189,30 @@ def test_lines_that_come_together_are_written_together_and_in_their_order() -> N
     assert stream.writes < 100
 
 
+def test_the_writer_never_pauses_while_there_are_lines_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitsync.logs.sink._GATHER", 60.0)
+
+    class Slow(io.StringIO):
+        asked, free, done = threading.Event(), threading.Event(), threading.Event()
+
+        def write(self, text: str) -> int:
+            self.asked.set()
+            self.free.wait(10)
+            if "line 8999" in text:
+                self.done.set()
+            return super().write(text)
+
+    stream = Slow()
+    sink = Sink(stream, str)
+    sink.write("first")
+    assert stream.asked.wait(10)
+    for number in range(9000):
+        sink.write(f"line {number}")
+    stream.free.set()
+    assert stream.done.wait(10)  # not by a flush, which hurries the writer
+    sink.close(5.0)
+
+
 def test_closing_gives_up_on_a_reader_that_never_reads() -> None:
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as stream, os.fdopen(reader) as _reader:
