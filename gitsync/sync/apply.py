@@ -289,6 +289,7 @@ class Syncer:
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.leaving.forgotten]
         self.wanted.claim("kept", [*left, *plan.unpruned])
+        await rollout.leaving.forget_taken()
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.

@@ -17,6 +17,7 @@ from tests.e2e.conftest import NewAgent
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.kustomizations import Cluster, kustomization
 from tests.e2e.manifests import config_map
+from tests.until import ask_until
 
 
 @pytest.fixture
@@ -133,6 +134,40 @@ def test_an_object_moves_from_one_to_another_and_stays_the_same(
         }
         assert has_it == (name == taker)
     assert not agent.said("object failed")
+
+
+@pytest.mark.parametrize("needs", [(), ("a",)], ids=["at_once", "after_it"])
+def test_who_has_given_objects_away_remembers_them_no_more_once_the_other_has_them(
+    agent: AgentProcess, fleet: Fleet, cluster: Cluster, namespace: str, needs: tuple[str, ...]
+) -> None:
+    """Without another commit, and long before its next interval."""
+    moves = [f"moves-{number}" for number in range(3)]
+
+    def files(text: str) -> dict[str, str | None]:
+        """What b has beside of them, which is applied before them."""
+        return {f"b/{name}.yaml": config_map(namespace, name, text) for name in (f"early-{n:03}" for n in range(100))}
+
+    def remembered(name: str) -> set[str]:
+        entries = cluster.status(name)["inventory"]["entries"]
+        return {entry["id"].split("_")[1] for entry in entries} & set(moves)
+
+    depends_on = {"dependsOn": [{"name": name} for name in needs]}
+    kustomizations = {
+        "clusters/a.yaml": kustomization(namespace, "a", "./a"),
+        "clusters/b.yaml": kustomization(namespace, "b", "./b", **depends_on),
+        "a/other.yaml": config_map(namespace, "other"),
+    }
+    in_a, in_b = ({f"{name}/{it}.yaml": config_map(namespace, it) for it in moves} for name in "ab")
+    fleet.commit({**kustomizations, **files("one"), **in_a}, "first")
+    agent.start().wait_for("sync finished")
+    cluster.wait("b")
+
+    head = fleet.commit({**dict.fromkeys(in_a), **in_b, **files("two")}, "moved")
+    cluster.wait("b", f"jsonpath={{.status.lastAppliedRevision}}=main@sha1:{head}")
+    assert remembered("b") == set(moves)
+    ask_until(lambda: remembered("a"), lambda left: not left, "forgotten by a", timeout=20)
+    for name in moves:
+        assert len(agent.said("object handed over", object=f"ConfigMap/{namespace}/{name}")) == 1
 
 
 def test_all_files_of_a_directory_move_to_that_of_another_and_back(

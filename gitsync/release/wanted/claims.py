@@ -45,8 +45,8 @@ class ObjectClaims:
     the agent serves, else the Secret with its kubeconfig."""
 
     def __init__(self) -> None:
-        #: Called with each object that somebody no longer wants or has, or has from now on while another kept it for
-        #: him, and the cluster that it is in.
+        #: Called with each object that somebody no longer wants or has, or has from now on, or has applied, while another
+        #: kept it for him, and the cluster that it is in.
         self.on_release: list[Callable[[ObjectKey, str], None]] = []
         #: Called with each sync whose objects have gone with their Namespace, which is there again.
         self.on_emptied: list[Callable[[Claimant], None]] = []
@@ -141,6 +141,10 @@ class ObjectClaims:
         """Whether nobody wants an object of the agent's own cluster, and somebody keeps it for a while."""
         whys = {why for _, why in self._claimants.get(("", key), ())}
         return whys == {"kept"}
+
+    def took(self, claimant: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
+        """``claimant`` has applied these: who kept one for him need not keep it any more."""
+        self.tell((key for key in keys if self._is_kept(key, cluster, but=claimant)), cluster)
 
     def reached(self, sync: Claimant, key: ObjectKey) -> None:
         """``sync`` has applied a HelmRelease: from here on it says itself what it wants."""

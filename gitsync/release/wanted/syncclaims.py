@@ -61,6 +61,10 @@ class SyncClaims:
         self.claim("let go", held - {key})
         return None
 
+    def took(self, keys: Iterable[ObjectKey]) -> None:
+        """The sync has applied objects, which others may have kept for it."""
+        self.claims.took(self._sync, keys, self.cluster)
+
     def has_news(self, release: ObjectKey | None) -> bool:
         """Whether a release has values from what a sync is changing, or has just changed."""
         try:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, compress
 
 from gitsync.api.identity import ObjectKey
 from gitsync.graph import Graph
@@ -14,7 +14,7 @@ from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.progress import telling
 from gitsync.runtime.reached import Reached
-from gitsync.runtime.together import until_one_ends
+from gitsync.runtime.together import finish_all, until_one_ends
 from gitsync.sync.owner import Owner
 from gitsync.sync.plan import SyncPlan, is_right, needs_kept, prune_prerequisites
 from gitsync.sync.reporting.report import Report
@@ -49,6 +49,15 @@ class Leaving:
     def run(self) -> Iterator[Awaitable[None]]:
         """For each entry, what is to be awaited, all at once."""
         return (self._prune(entry, needs) for entry, needs in self._entries())
+
+    async def forget_taken(self) -> None:
+        """Forget what others, for whom it was left, have taken already: they may have done so before it was said to be
+        kept for them, and told nobody. Whoever takes one after this is heard of."""
+        left = sorted(self._left)
+        taken = await finish_all(self.pruner.is_taken(key) for key in left)
+        for key in compress(left, taken):
+            self.forgotten.append(key)
+            self.wanted.claims.drop(self.owner.claimant, "kept", key)
 
     def _entries(self) -> Iterable[tuple[Entry, frozenset[ObjectKey]]]:
         known = (Graph[ObjectKey]((), ()), {}) if self.spec.cluster else (self.index.graph, self._sources())

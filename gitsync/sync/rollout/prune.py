@@ -113,6 +113,13 @@ class Pruner:
         kept = self._left_for.get(left)
         return kept is not None and kept[:2] == key[:2]
 
+    async def is_taken(self, key: ObjectKey) -> bool:
+        """Whether an object is there, and somebody else's by now. False where nobody can tell: that is asked again."""
+        with suppress(ApiError):
+            live = await self._cluster.find(key)
+            return live is not None and not self._owner.has(live)
+        return False
+
     async def prune(self, entry: Entry, report: Report, needed_by: ObjectKey | None = None) -> Outcome:
         """Delete what an entry names and wait until it is gone; not when ``needed_by`` needs it, which is left.
 
@@ -190,8 +197,9 @@ class Pruner:
         return Pruned("kept", why) if why else Pruned("gone")
 
     def _stays(self, entry: Entry, pruned: Pruned, report: Report) -> Outcome:
-        """Tell that an object is not deleted; of one that is left, once for each commit."""
-        is_news = not pruned.left or self._last != report.commit.id
+        """Tell that an object is not deleted; of one that is left, or that was and has been taken, once for each
+        commit."""
+        is_news = (not pruned.left and pruned.to is None) or self._last != report.commit.id
         if pruned.to is not None and is_news:
             report.handed_over(entry.key, pruned.to, entry.origin)
         elif pruned.verb == "kept" and is_news:

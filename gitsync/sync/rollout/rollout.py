@@ -182,6 +182,15 @@ class Rollout:
         self._judge_releases(releases)
 
     async def _take_all(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
+        try:
+            await self._take_stages(arrived, interrupt)
+        finally:
+            self.wanted.took(self.applied)  # not each by itself: who kept a thousand would look as often
+        self.on_sent()
+        if not self.report.counts["failed"]:
+            self.on_applied()
+
+    async def _take_stages(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
         async with as_one() as tasks:
             for stage in self.plan.stages:
                 if interrupt.is_set:
@@ -196,9 +205,6 @@ class Rollout:
                     if slot is not None:
                         task.add_done_callback(slot.give_back)
                 await self._tried.all_of(step.key for step in stage)
-        self.on_sent()
-        if not self.report.counts["failed"]:
-            self.on_applied()
 
     def _judge_releases(self, releases: Iterable[ObjectKey]) -> None:
         outcomes = Outcomes(self.index)
