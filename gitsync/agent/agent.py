@@ -232,6 +232,8 @@ class Agent:
         repository = root.reconciler if root is not None else None
         if repository is not None:
             stack.push_async_callback(repository.stop, SYNC_GRACE)
+            cluster.on_return.append(repository.cluster_is_back)
+        cluster.on_return.extend((releases.queue.wake_failed, kustomizations.queue.wake_failed))
         syncing, seen = partial(_syncing, repository, kustomizations), watches[KUSTOMIZE_GROUP, KUSTOMIZATION]
         await stack.enter_async_context(telling_onlookers(releases.index, seen, syncing))
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))

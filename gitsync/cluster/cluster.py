@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from gitsync.api.identity import ObjectKey
@@ -185,6 +185,11 @@ class Cluster(Client):
     def address(self) -> str:
         """The URL of the API server."""
         return str(self._connection.access.host)
+
+    @property
+    def on_return(self) -> list[Callable[[float], None]]:
+        """Called when the API server answers again that was away, with the seconds for which it was."""
+        return self._connection.on_return
 
     @property
     def requests(self) -> Counter[str]:

@@ -7,7 +7,7 @@ import contextlib
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -39,6 +39,8 @@ class Connection:
         self._renewed_at = -math.inf
         self._interval = timings.renewal
         self._outage = Outage(patience=timings.away, reminder=math.inf)
+        #: Called when the API server answers again, with the seconds that it has not.
+        self.on_return: list[Callable[[float], None]] = []
         self._renewing = asyncio.Lock()
         self._users: Counter[Rest] = Counter()
         self._retired: set[Rest] = set()
@@ -125,6 +127,8 @@ class Connection:
         """The API server has said something, whatever it was."""
         if seconds := self._outage.over():
             log.info("API server answers again", server=self._access.host, after=f"{seconds:.0f}s")
+            for listener in list(self.on_return):
+                listener(seconds)
 
     def unheard(self, error: ClusterUnavailable) -> None:
         """It could not be reached, or said nothing in time. One line, once that has lasted; who asked for something

@@ -33,6 +33,8 @@ class WorkQueue(Generic[K]):
         #: Those whose pass has begun, of those that have one.
         self._begun: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
+        #: When each pass has ended that is to be repeated after a while, by the loop's clock.
+        self._put_off: dict[K, float] = {}
         self._stopped = False
         self._meter = METER.queue(name)
         #: A pass is nobody's who has woken the key: what it reports is not for him.
@@ -47,6 +49,7 @@ class WorkQueue(Generic[K]):
         """Do a pass for ``key`` soon. With a reason in ``interrupt``, the pass under way is asked to end first."""
         if self._stopped:
             return
+        self._put_off.pop(key, None)
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         self._meter.woken(key)
@@ -71,6 +74,13 @@ class WorkQueue(Generic[K]):
         if timer is None or timer.when() > asyncio.get_running_loop().time() + delay:
             self.wake_later(key, delay)
 
+    def wake_failed(self, seconds: float) -> None:
+        """What may have failed every pass in the last so many ``seconds`` is over: those that ended then, and would be
+        repeated after a while, are so now. Who has failed often would be so late."""
+        since = asyncio.get_running_loop().time() - seconds
+        for key in [key for key, ended in self._put_off.items() if ended >= since]:
+            self.wake(key)
+
     async def stop(self, grace: float) -> None:
         """Take no more keys; let what is under way end within ``grace`` seconds, then cancel it.
 
@@ -80,6 +90,7 @@ class WorkQueue(Generic[K]):
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._put_off.clear()
         for key in self._again:
             self._meter.dropped(key)
         tasks = [task for task, _ in self._running.values()]
@@ -113,5 +124,6 @@ class WorkQueue(Generic[K]):
             if key in self._again and not self._stopped:
                 self._again.discard(key)
                 self._start(key)
-            elif delay is not None:
+            elif delay is not None and not self._stopped:
                 self.wake_later(key, delay)
+                self._put_off[key] = asyncio.get_running_loop().time()

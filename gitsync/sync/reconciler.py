@@ -107,6 +107,10 @@ class SyncReconciler:
         if sync == self._syncer.owner.claimant:
             self.compare_all()
 
+    def cluster_is_back(self, seconds: float) -> None:
+        """The API server answers again, that has not for so many seconds: what has failed for it is tried again."""
+        self._queue.wake_failed(seconds)
+
     async def run(self, schedule: Schedule) -> None:
         """Poll until cancelled."""
         self._repository.poll_now = self._news.set

@@ -104,6 +104,32 @@ async def test_a_pass_that_asks_to_come_back_does_so_unless_it_is_woken_before()
     await queue.stop(0)
 
 
+async def test_what_has_failed_while_something_was_away_is_tried_again_when_that_is_back_and_nothing_else_is() -> None:
+    work = Work()
+    work.go.set()
+    work.answer = 300.0
+    queue = WorkQueue(work, "test")
+    queue.wake("before")
+    await asyncio.sleep(100)
+    queue.wake("failed")
+    await asyncio.sleep(1)
+    work.answer = None
+    queue.wake("well")
+    await asyncio.sleep(10)
+    work.answer = 300.0
+    begun = ["before", "failed", "well"]
+    assert work.begun == begun
+    queue.wake_failed(20)
+    await asyncio.sleep(1)
+    assert work.begun == [*begun, "failed"]
+    await asyncio.sleep(250)
+    assert work.begun == [*begun, "failed", "before"]
+    await queue.stop(0)
+    queue.wake_failed(1000)
+    await asyncio.sleep(1)
+    assert len(work.begun) == 5
+
+
 async def test_a_defect_in_a_pass_is_reported_and_takes_nothing_else_down() -> None:
     done = []
 

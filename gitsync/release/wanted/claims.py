@@ -45,7 +45,7 @@ class ObjectClaims:
     the agent serves, else the Secret with its kubeconfig."""
 
     def __init__(self) -> None:
-        #: Called with each object that somebody no longer wants or has, or has from now on, or has applied, while another
+        #: Called with each object that somebody no longer wants or has, or has from now on or has applied while another
         #: kept it for him, and the cluster that it is in.
         self.on_release: list[Callable[[ObjectKey, str], None]] = []
         #: Called with each sync whose objects have gone with their Namespace, which is there again.
