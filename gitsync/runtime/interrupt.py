@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gitsync.errors import Superseded
 
@@ -44,7 +44,8 @@ class Interrupt:
         """
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({task, self._when_asked()}, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {task, self._when_asked()}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if grace and not task.done():
                 await asyncio.wait({task}, timeout=grace)
             if task.done():

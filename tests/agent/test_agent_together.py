@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import pytest
 
@@ -53,22 +53,22 @@ async def test_a_failure_ends_the_rest_and_success_does_not() -> None:
     assert work.ended == ["well", "well", "badly", "cancelled"]
 
 
-async def test_tasks_of_a_group_that_are_begun_one_by_one_end_as_one() -> None:
+async def test_tasks_that_are_begun_one_by_one_and_what_begins_them_end_as_one() -> None:
     work = Work()
-    async with as_one() as tasks:
-        tasks.create_task(work.well(5))
+
+    async def begin(*tasks: Coroutine[None, None, str], then: Awaitable[str]) -> None:
+        async with as_one() as group:
+            for task in tasks:
+                group.create_task(task)
+                await asyncio.sleep(0)
+            await then
+
+    await begin(work.well(5), then=work.well())
     with pytest.raises(ValueError, match="no"):
-        async with as_one() as tasks:
-            tasks.create_task(work.never())
-            tasks.create_task(work.badly())
-            await work.never()
-    assert work.ended == ["well", "badly", "cancelled", "cancelled"]
-    with pytest.raises(KeyError):
-        async with as_one() as tasks:
-            tasks.create_task(work.never())
-            await asyncio.sleep(0)
-            raise KeyError
-    assert work.ended[-1] == "cancelled"
+        await begin(work.never(), work.badly(), then=work.never())
+    with pytest.raises(ValueError, match="no"):
+        await begin(work.never(), then=work.badly())
+    assert work.ended == ["well", "well", "badly", *["cancelled"] * 2, "badly", "cancelled"]
 
 
 async def test_the_first_that_ends_ends_the_rest() -> None:
