@@ -30,6 +30,7 @@ from gitsync.agent.parts import (
     sync_store,
     telling,
 )
+from gitsync.agent.remaking import have_made_again
 from gitsync.agent.rootsync import RootSync
 from gitsync.agent.stopping import told_to_stop
 from gitsync.agent.webhooks import serving_webhooks
@@ -229,6 +230,7 @@ class Agent:
         sources.on_settled = kustomizations.source_settled
         watches |= await stack.enter_async_context(releases.serving())
         watches |= await stack.enter_async_context(kustomizations.serving())
+        have_made_again(watches.values(), releases.wanted.claims)
         repository = root.reconciler if root is not None else None
         if repository is not None:
             stack.push_async_callback(repository.stop, SYNC_GRACE)
