@@ -91,8 +91,11 @@ class Kustomizations:
         self._trees = trees
         self._root = root
         hopeless = hopeless or Lacking(cluster).hopeless
-        self.settling = Settling(self._watch, self.present, wanted.index, trees, root, hopeless)
         self._status = StatusWriter(cluster, events, self._watch.get)
+        self._status.on_spoke = self._on_spoke
+        self.settling = Settling(
+            self._watch, self.present, wanted.index, trees, root, hopeless, self._status.has_spoken
+        )
         self._journal = journal
         self._syncers = Syncers(factory, self._watch.get, journal)
         self._reach = AccountReach(cluster, rules, self.present.named)
@@ -241,6 +244,11 @@ class Kustomizations:
 
     def _find(self, key: ObjectKey) -> Manifest | None:
         return self._watch.get(key) if is_kustomization(key) else self._wanted.index.manifest(key)
+
+    def _on_spoke(self, key: ObjectKey) -> None:
+        """What one says, be it what it said before, is about the newest revision: who follows it may go by that."""
+        self.settling.news.set()
+        self._wanted.index.other_changed(key)
 
     def _on_event(self, event: WatchEvent) -> None:
         self.settling.news.set()

@@ -4,7 +4,7 @@ brought; and waiting until none of them is on its way any more."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Settling:
-    """``hopeless`` says whether releases wait for what nobody brings. ``news`` is to be set whenever one may stand
-    otherwise than before."""
+    """``hopeless`` says whether releases wait for what nobody brings, ``has_spoken`` whether what a Kustomization says
+    is about a revision. ``news`` is to be set whenever one may stand otherwise than before."""
 
     watch: Informer
     present: PresentKustomizations
@@ -35,6 +35,7 @@ class Settling:
     trees: TreeSource
     root: Root
     hopeless: Hopeless
+    has_spoken: Callable[[ObjectKey, str], bool]
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def settle(self) -> dict[ObjectKey, Outcome]:
@@ -87,6 +88,9 @@ class Settling:
 
     def _outcomes(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Outcome]:
         releases = Outcomes(self.index)
-        facts = Facts(self.present.all(), releases.of, self.trees.revision_of, self.trees.is_coming)
+        trees = self.trees
+        facts = Facts(
+            self.present.all(), releases.of, trees.revision_of, trees.is_coming, self.has_spoken, self.index.held
+        )
         kustomizations = KustomizationOutcomes(facts)
         return {key: kustomizations.of(key) if is_kustomization(key) else releases.of(key) for key in keys}

@@ -87,8 +87,36 @@ class StatusWriter:
         self._answers: dict[ObjectKey, Manifest] = {}
         #: When what is being applied was begun, by the monotonic clock.
         self._begun: dict[ObjectKey, float] = {}
+        #: The revision of its source that each is being looked at with, and that which it last spoke at: what a status
+        #: says that somebody before us has written may be over.
+        self._looking: dict[ObjectKey, str] = {}
+        #: Called when one has spoken at another revision than before, be it with the same words.
+        self.on_spoke: Callable[[ObjectKey], None] = lambda _: None
+        self._spoke: dict[ObjectKey, str] = {}
+        #: Those that have, which the watch has yet to say.
+        self._untold: set[ObjectKey] = set()
         #: Those whose status says something else than is known, since it could not be written.
         self.unwritten: set[ObjectKey] = set()
+
+    def looks(self, key: ObjectKey, revision: str) -> None:
+        """It is being looked at, its source having this revision."""
+        self._looking[key] = revision
+
+    def has_spoken(self, key: ObjectKey, revision: str) -> bool:
+        """Whether what the watch has of it is about this revision of its source."""
+        return self._spoke.get(key) == revision and key not in self._answers
+
+    def _spoken(self, key: ObjectKey) -> None:
+        revision = self._looking.get(key, "")
+        if self._spoke.get(key) != revision:
+            self._spoke[key] = revision
+            self._untold.add(key)
+        self._tell_spoken(key)
+
+    def _tell_spoken(self, key: ObjectKey) -> None:
+        if key in self._untold and key not in self._answers:
+            self._untold.discard(key)
+            self.on_spoke(key)
 
     async def progressing(self, kustomization: Kustomization, reason: str) -> None:
         """It waits, for this reason: most passes are over before that is worth telling."""
@@ -181,11 +209,13 @@ class StatusWriter:
         answer = self._answers.get(key)
         if answer is not None and _version(answer) <= _version(manifest):
             del self._answers[key]
+            self._tell_spoken(key)
 
     def forget(self, key: ObjectKey) -> None:
         """It is gone."""
-        self._answers.pop(key, None)
-        self._begun.pop(key, None)
+        for known in (self._answers, self._begun, self._looking, self._spoke):
+            known.pop(key, None)
+        self._untold.discard(key)
         self.unwritten.discard(key)
 
     async def _write(
@@ -216,6 +246,7 @@ class StatusWriter:
         changed = new.patch_from(old)
         self.unwritten.discard(key)
         if not changed:
+            self._spoken(key)
             return
         if attempt is not None:  # which is worth no write of its own
             new = new.model_copy(update={"history": with_attempt(old.history, attempt, now)})
@@ -227,6 +258,7 @@ class StatusWriter:
             seen = self._find(key)
             if seen is not None and _version(answer) > _version(seen):
                 self._answers[key] = answer
+            self._spoken(key)
         except NotFound:
             return  # deleted meanwhile; the watch will say so
         except GitsyncError as error:

@@ -115,6 +115,7 @@ class KustomizationReconciler:
                 said = {"kustomization": key.namespaced_name, "error": error}
                 self._once(key, log, "kustomization cannot be read", topic="fields", level="error", **said)
                 return None
+            self._status.looks(key, self._trees.revision_of(kustomization.source))
             again = await self._pass(kustomization, interrupt)
             if key not in self._status.unwritten:
                 return again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from gitsync.api.conditions import has_tried, ready_of
@@ -23,12 +23,15 @@ from gitsync.sync.outcome import Outcome
 @dataclass(frozen=True)
 class Facts:
     """``release`` is how a HelmRelease stands; ``revision_of`` what a source has now, ``is_coming`` whether that is
-    there and yet to say so."""
+    there and yet to say so; ``has_spoken`` whether what a Kustomization says is about a revision; ``held`` who is in or
+    behind a cycle."""
 
     kustomizations: Mapping[ObjectKey, Kustomization]
     release: Callable[[ObjectKey], Outcome]
     revision_of: Callable[[ObjectKey], str]
     is_coming: Callable[[ObjectKey], bool]
+    has_spoken: Callable[[ObjectKey, str], bool]
+    held: Container[ObjectKey]
 
 
 class KustomizationOutcomes:
@@ -59,10 +62,10 @@ class KustomizationOutcomes:
             wanted = self._facts.revision_of(found.source)
             is_current = not wanted or found.reported("lastAppliedRevision") == wanted
             return Outcome("ready" if is_current else "moving", message)
-        if ready.get("status") != FALSE:
+        if ready.get("status") != FALSE or self._is_over(key, found):
             return Outcome("moving", message)
         if reason == DEPENDENCY_CYCLE:
-            return Outcome("failed", message)
+            return Outcome("failed" if key in self._facts.held else "moving", message)
         if reason == ARTIFACT_FAILED and not has_tried(found.manifest):
             source = found.source
             is_on_its_way = bool(self._facts.revision_of(source)) or self._facts.is_coming(source)
@@ -70,6 +73,11 @@ class KustomizationOutcomes:
         if reason in (DEPENDENCY_NOT_READY, DEPENDENCY_MISSING):
             return Outcome("moving" if self._may_go_on(found) else "waiting", message)
         return Outcome("failed", message)
+
+    def _is_over(self, key: ObjectKey, found: Kustomization) -> bool:
+        """Whether it says what it was not ready for before its source had what it has now."""
+        wanted = self._facts.revision_of(found.source)
+        return bool(wanted) and not self._facts.has_spoken(key, wanted)
 
     def _may_go_on(self, found: Kustomization) -> bool:
         """Whether what it waits for is on its way, or there: then it is about to hear of that."""
