@@ -27,6 +27,7 @@ from gitsync.sync.kustomization.reconcile.unsupported import check_access, refus
 from gitsync.sync.kustomization.seen import seen_of
 from gitsync.sync.kustomization.waiting.dependencies import BOOTSTRAP, blocked, stand_in
 from gitsync.sync.kustomization.waiting.order import KustomizationOrder
+from gitsync.sync.kustomization.waiting.outcome import Facts, KustomizationOutcomes
 from gitsync.sync.outcome import Outcome
 from gitsync.sync.policy import left_alone
 from gitsync.sync.standing import Standing
@@ -47,6 +48,38 @@ def why(name: str, *manifests: Manifest, now: str = "main@sha1:2") -> str:
     typed = {item: Kustomization.parse(found) for item, found in known.items()}
     found = blocked(typed[key(name)], ordered(typed).held.get(key(name)), known.get, lambda _: now, {})
     return found.error.message if found is not None else ""
+
+
+def unready(name: str, reason: str, *needs: str) -> Manifest:
+    """One that was not ready for this reason when it last said something."""
+    found = manifest(name, "main@sha1:1", needs)
+    found["status"]["conditions"][0].update(status="False", reason=reason, message=f"{name} failed")
+    return found
+
+
+def test_what_one_was_not_ready_for_before_counts_no_more_once_its_source_has_something_new() -> None:
+    there = [unready("failed", "HealthCheckFailed"), unready("after", "DependencyNotReady", "failed")]
+    there.append(unready("cycle", "DependencyCycle"))
+
+    def phases(spoke: str, held: frozenset[ObjectKey] = frozenset()) -> dict[str, str]:
+        facts = Facts(
+            {ObjectKey.of(item): Kustomization.parse(item) for item in there},
+            lambda _: Outcome("moving"),
+            lambda _: "main@sha1:2",
+            lambda _: False,
+            lambda _, revision: revision == spoke,
+            held,
+            lambda asked: asked == key("new"),
+        )
+        outcomes = KustomizationOutcomes(facts)
+        return {name: outcomes.of(key(name)).phase for name in ("failed", "after", "cycle", "new", "nowhere")}
+
+    just_applied = {"new": "moving", "nowhere": "failed"}
+    before = {"failed": "moving", "after": "moving", "cycle": "moving", **just_applied}
+    assert phases("main@sha1:1", frozenset({key("cycle")})) == before
+    now = {"failed": "failed", "after": "waiting", "cycle": "failed", **just_applied}
+    assert phases("main@sha1:2", frozenset({key("cycle")})) == now
+    assert phases("main@sha1:2")["cycle"] == "moving"
 
 
 def test_it_waits_until_its_dependency_has_applied_what_the_source_has_now() -> None:

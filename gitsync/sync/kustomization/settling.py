@@ -88,9 +88,14 @@ class Settling:
 
     def _outcomes(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Outcome]:
         releases = Outcomes(self.index)
-        trees = self.trees
         facts = Facts(
-            self.present.all(), releases.of, trees.revision_of, trees.is_coming, self.has_spoken, self.index.held
+            self.present.all(),
+            releases.of,
+            self.trees.revision_of,
+            self.trees.is_coming,
+            self.has_spoken,
+            self.index.held,
+            self.index.expects,
         )
         kustomizations = KustomizationOutcomes(facts)
         return {key: kustomizations.of(key) if is_kustomization(key) else releases.of(key) for key in keys}

@@ -24,7 +24,7 @@ from gitsync.sync.outcome import Outcome
 class Facts:
     """``release`` is how a HelmRelease stands; ``revision_of`` what a source has now, ``is_coming`` whether that is
     there and yet to say so; ``has_spoken`` whether what a Kustomization says is about a revision; ``held`` who is in or
-    behind a cycle."""
+    behind a cycle; ``expects`` whether a commit is about to apply one, or has and the watch has yet to say so."""
 
     kustomizations: Mapping[ObjectKey, Kustomization]
     release: Callable[[ObjectKey], Outcome]
@@ -32,6 +32,7 @@ class Facts:
     is_coming: Callable[[ObjectKey], bool]
     has_spoken: Callable[[ObjectKey, str], bool]
     held: Container[ObjectKey]
+    expects: Callable[[ObjectKey], bool]
 
 
 class KustomizationOutcomes:
@@ -50,6 +51,8 @@ class KustomizationOutcomes:
 
     def _judge(self, key: ObjectKey) -> Outcome:
         found = self._facts.kustomizations.get(key)
+        if found is None and self._facts.expects(key):
+            return Outcome("moving", "has yet to be heard of")
         if found is None:
             return Outcome("failed", "does not exist, or cannot be read")
         ready = ready_of(found.manifest)
