@@ -41,9 +41,9 @@ class _About:
 
 
 class SaidOnce:
-    """Sources of variables that are not known, and sources that are other repositories, or nowhere. What many Kustomizations have
-    for one reason is said at the first; a Secret of one name in many namespaces, which something hands out there, is
-    one reason."""
+    """Sources of variables that are not known, and sources that are other repositories, or nowhere. What many
+    Kustomizations have for one reason is said at the first; a Secret of one name in many namespaces, which something
+    hands out there, is one reason."""
 
     def __init__(self) -> None:
         self._variables: dict[tuple[str, str, Why], _About] = {}

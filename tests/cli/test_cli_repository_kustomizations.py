@@ -222,7 +222,8 @@ def test_a_source_that_another_kustomization_brings_is_known_wherever_it_stands(
     assert main(["validate", "clusters", "--no-charts"]) == 0
     out, err = capsys.readouterr()
     assert out == (
-        "clusters/a.yaml:1:1: warning: GitRepository/default/flux is not this repository: what is in it is not checked\n"
+        "clusters/a.yaml:1:1: warning: GitRepository/default/flux is not this repository: what is in it is not"
+        " checked\n"
         "clusters/b.yaml:1:1: warning: GitRepository/default/fleet is not in the repository, and is taken to be it"
         " (2 Kustomizations read it) (without it nothing is applied: add it, if nothing else does)\n"
     )
