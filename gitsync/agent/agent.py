@@ -13,7 +13,7 @@ import structlog
 
 import gitsync
 from gitsync import logs
-from gitsync.agent.allocator import collect_less, give_back, read_less_at_once, take_turns_sooner
+from gitsync.agent.allocator import GarbageSearch, give_back, read_less_at_once, take_turns_sooner
 from gitsync.agent.config import ConfigFile
 from gitsync.agent.flux_detection import warn_about_flux
 from gitsync.agent.onlooker import telling_onlookers
@@ -110,7 +110,7 @@ async def _run(
                     return 130 if settings.once else 0
                 await stack.enter_async_context(page_for_readers(settings, agent.cluster))
                 await agent.answer(webhooks, stack)
-                collect_less()
+                await stack.enter_async_context(GarbageSearch().in_parts())
                 working = settings
                 probes.unready = ""
                 stack.callback(setattr, probes, "unready", "stopping, or starting with other settings")

@@ -106,6 +106,8 @@ def forget_secrets() -> None:
 
 def redact(text: str) -> str:
     """``text`` without the registered values, those that are kept, and without what looks like a credential."""
+    if not text:
+        return text
     text = mask_kept(_registry.mask(text))
     if not _HINTS.search(text):
         return text

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 QUEUE_LINES = 10_000
 #: Seconds between two looks of the clock at the bottom of a terminal.
 _TICK = 1.0
+#: Seconds after a line for more to come: each time that this thread wakes, the one with the event loop has to wait.
+_GATHER = 0.02
+#: Lines that are written at once, at most.
+_TOGETHER = 100
 
 
 class _Say(NamedTuple):
@@ -53,6 +57,8 @@ class Sink:
         self._lost_line = lost_line
         self.bottom = bottom
         self._queue: queue.Queue[str | threading.Event | _Say | _Hide | None] = queue.Queue(queue_lines)
+        #: Set while somebody waits for lines to be written.
+        self._hurried = threading.Event()
         self._lost = 0
         #: Whether anything was ever to be at the bottom.
         self._has_said = False
@@ -87,6 +93,7 @@ class Sink:
     def flush(self, timeout: float) -> bool:
         """Wait until what was handed over so far is written; False when ``timeout`` seconds were not enough."""
         written = threading.Event()
+        self._hurried.set()
         try:
             self._queue.put(written, timeout=timeout)
         except queue.Full:
@@ -109,23 +116,33 @@ class Sink:
         return True
 
     def _run(self) -> None:
-        while True:
-            try:
-                item = self._queue.get(timeout=_TICK if self.bottom is not None and self.bottom.is_moving else None)
-            except queue.Empty:
-                self._put("")
-                continue
-            if item is None:
-                break
+        lines: list[str] = []
+        while (item := self._next()) is not None:
+            if isinstance(item, str):
+                lines.append(item)
+            if lines and (not isinstance(item, str) or self._queue.empty() or len(lines) == _TOGETHER):
+                self._put_lines(lines)
+                lines.clear()
+                self._hurried.wait(_GATHER)
             if isinstance(item, threading.Event):
+                self._hurried.clear()
                 item.set()
-            elif isinstance(item, str):
-                lost, self._lost = self._lost, 0
-                self._put(item + "\n" + (self._lost_line(lost) + "\n" if lost else ""))
-            else:
+            elif isinstance(item, _Say | _Hide):
                 self._on_bottom(item)
         if self.bottom is not None and (last := self.bottom.gone()):
             self._write(last)
+
+    def _next(self) -> str | threading.Event | _Say | _Hide | None:
+        """What was handed over next; None at the end. What moves at the bottom of a terminal moves meanwhile."""
+        while True:
+            try:
+                return self._queue.get(timeout=_TICK if self.bottom is not None and self.bottom.is_moving else None)
+            except queue.Empty:
+                self._put("")
+
+    def _put_lines(self, lines: list[str]) -> None:
+        lost, self._lost = self._lost, 0
+        self._put("\n".join([*lines, *([self._lost_line(lost)] if lost else ()), ""]))
 
     def _on_bottom(self, item: _Say | _Hide) -> None:
         if self.bottom is None:

@@ -16,12 +16,14 @@ from gitsync.agent.parts import access_rules, sync_store
 from gitsync.api.conditions import ready_of
 from gitsync.api.helmrelease import HelmRelease
 from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.impliedchart import implied_by
 from gitsync.api.inventory import parse_inventory_id
 from gitsync.api.kinds import SERVED_SOURCES, SOURCE_EXTENSIONS_GROUP, is_kustomization
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import (
     ARTIFACT_GENERATOR,
     FALSE,
+    HELM_CHART,
     HELM_GROUP,
     HELM_RELEASE,
     KUSTOMIZATION,
@@ -139,7 +141,7 @@ async def _sync_and_judge(cluster: Cluster, settings: Settings, patience: float)
             watch.subscribe(timing.on_event)
         outcomes = await _sync(cluster, settings, patience, lacking)
     problems = [f"{error.origin}: {error.message}" for error in desired.errors]
-    problems += [*await _failed(cluster, settings, desired), *await _unread(cluster)]
+    problems += [*await _failed(cluster, settings, desired), *await unread(cluster)]
     return Verification(
         settings.commit,
         tuple(timing.releases(await cluster.list(HELM_GROUP, HELM_RELEASE), lacking.waiting)),
@@ -216,9 +218,15 @@ async def _failed(cluster: Cluster, settings: Settings, desired: Desired) -> lis
     return [*in_vain.values(), *others]
 
 
-async def _unread(cluster: Cluster) -> list[str]:
-    """Sources that cannot be read, and why: releases that wait for them know only that."""
-    repositories = [item for kind in SERVED_SOURCES for item in await cluster.list(SOURCE_GROUP, kind)]
+async def unread(cluster: Cluster) -> list[str]:
+    """Sources that cannot be read, and why: releases that wait for them know only that. HelmCharts that HelmReleases
+    imply are none of them: their releases say it."""
+    repositories = [
+        item
+        for kind in SERVED_SOURCES
+        for item in await cluster.list(SOURCE_GROUP, kind)
+        if kind != HELM_CHART or implied_by(item) is None
+    ]
     repositories += await cluster.list(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR)
     conditions = {ObjectKey.of(item): ready_of(item) for item in repositories}
     return [f"{key}: {it.get('message')}" for key, it in sorted(conditions.items()) if it.get("status") == FALSE]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -28,6 +28,25 @@ class _Turn:
     number: int
     first: asyncio.Event = field(default_factory=asyncio.Event)
     given: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Slot:
+    """One that somebody has until the end of a ``with`` block, or ``give_back``; once more does no harm."""
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back: Callable[[], None] | None = give_back
+
+    def give_back(self, *_: object) -> None:
+        """It is somebody else's from now on. Whatever a callback is given is ignored."""
+        if self._give_back is not None:
+            give_back, self._give_back = self._give_back, None
+            give_back()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
 
 
 class FairSlots:
@@ -55,12 +74,15 @@ class FairSlots:
 
     @asynccontextmanager
     async def held(self, owner: Hashable) -> AsyncIterator[None]:
-        """Inside, a slot is ``owner``'s. A wait for others' that takes long is reported, once for all who wait."""
-        await self._take(owner)
-        try:
+        """Inside, a slot is ``owner``'s; as ``take``."""
+        with await self.take(owner):
             yield
-        finally:
-            self._give_back(owner)
+
+    async def take(self, owner: Hashable) -> Slot:
+        """A slot for ``owner``, who has it until it is given back: also by another task. A wait for others' that takes
+        long is reported, once for all who wait."""
+        await self._take(owner)
+        return Slot(lambda: self._give_back(owner))
 
     @property
     def is_idle(self) -> bool:

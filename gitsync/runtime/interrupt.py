@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gitsync.errors import Superseded
 
@@ -16,6 +16,8 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        #: What ends the waits of those who guard their work; by the first of them.
+        self._asked: asyncio.Future[None] | None = None
         self.reason = ""
 
     def set(self, reason: str) -> None:
@@ -23,6 +25,8 @@ class Interrupt:
         if not self._event.is_set():
             self.reason = reason
             self._event.set()
+            if self._asked is not None:
+                self._asked.set_result(None)
 
     @property
     def is_set(self) -> bool:
@@ -39,18 +43,27 @@ class Interrupt:
         Raises: Superseded.
         """
         task = asyncio.ensure_future(work)
-        asked = asyncio.ensure_future(self._event.wait())
         try:
-            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {task, self._when_asked()}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if grace and not task.done():
                 await asyncio.wait({task}, timeout=grace)
             if task.done():
                 return task.result()
         finally:
-            for item in (task, asked):
-                item.cancel()
-            await asyncio.gather(task, asked, return_exceptions=True)
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            elif not task.cancelled():
+                task.exception()  # seen, also where who waits for it is cancelled in the same moment
         raise Superseded(self.reason)
+
+    def _when_asked(self) -> asyncio.Future[None]:
+        if self._asked is None:
+            self._asked = asyncio.get_running_loop().create_future()
+            if self.is_set:
+                self._asked.set_result(None)
+        return self._asked
 
     def check(self) -> None:
         """For between two steps of the work. Raises: Superseded, with the reason, once somebody has asked it to end."""

@@ -43,17 +43,24 @@ async def report(reason: str) -> bool:
 async def telling(reason: Callable[[], str]) -> AsyncIterator[None]:
     """Whoever listens here is told why the body takes so long, if it takes longer than SILENCE; nothing as long as the
     reason is ""."""
+    task: asyncio.Task[None] | None = None
 
     async def tell() -> None:
         again = True
         with suppress(GitsyncError):  # who listens could not pass it on; the wait itself is none the worse for it
             while again:
-                await asyncio.sleep(SILENCE)
                 again = await report(why) if (why := reason()) else True
+                await asyncio.sleep(SILENCE)
 
-    task = asyncio.ensure_future(tell())
+    def begin() -> None:
+        nonlocal task
+        task = asyncio.ensure_future(tell())
+
+    silence = asyncio.get_running_loop().call_later(SILENCE, begin)  # no task for the many that are over sooner
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        silence.cancel()
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -40,6 +40,17 @@ async def until_one_fails(*work: Awaitable[Any]) -> None:
     await _do(work, asyncio.FIRST_EXCEPTION)
 
 
+@asynccontextmanager
+async def as_one() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group of tasks, and the body: the first failure ends the rest, and is raised when that has ended. Leaving waits
+    for all."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
 async def until_one_ends(*work: Awaitable[Any]) -> None:
     """Do it until the first of it ends, well or badly; that ends the rest. A failure is raised when that has ended."""
     await _do(work, asyncio.FIRST_COMPLETED)

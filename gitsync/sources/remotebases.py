@@ -77,7 +77,7 @@ class RemoteBases:
         self._clock = clock
         self._downloads: SingleFlight[Fetched] = SingleFlight()
         self._found = _Directories(lambda key, spec: self._git.forget(("remote base", *key), spec))
-        #: By URL.
+        #: By URL, as kustomizations have it.
         self._files: LRUCache[str, _File] = LRUCache(_MOST_BYTES, getsizeof=lambda file: file.weight)
 
     async def close(self) -> None:
@@ -127,11 +127,12 @@ class RemoteBases:
         if known is not None and known.asked >= self._clock() - FRESH:
             return known.fetched
         url, shown = parse_url(remote.url), redacted(remote.url)
-        work = partial(self._download, url)
+        work = partial(self._download, remote.url, url)
         host = url.host or ""
         return await self._turns.shared(owner, host, shown, self._downloads, remote.url, work)
 
-    async def _download(self, url: URL) -> Fetched:
+    async def _download(self, written: str, url: URL) -> Fetched:
+        """``url`` may be written in several ways, of which ``written`` is one."""
         asked = self._clock()
         request = Request(url.with_fragment(None), url, compressed=True, plain=False)
         async with self._http.deadline(url, TIMEOUT, _HINTS), self._http.open(request) as (response, found):
@@ -139,7 +140,7 @@ class RemoteBases:
                 raise refusal(response, found, _HINTS)
             data = await self._http.content(response, found, MAX_REMOTE_FILE)
         fetched = _of_file(posixpath.basename(url.path) or "file", data)
-        self._files[str(url)] = _File(asked, fetched, len(data))
+        self._files[written] = _File(asked, fetched, len(data))
         return fetched
 
 

@@ -49,6 +49,22 @@ class Holders:
             await self._leaves[name].wait()
 
 
+async def test_a_slot_is_given_back_once_by_whoever_has_it_then() -> None:
+    slots = FairSlots(1, "things")
+    slot = await slots.take("a")
+    waiting = [asyncio.ensure_future(slots.take(owner)) for owner in "bc"]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    with slot:
+        pass
+    slot.give_back()
+    await asyncio.sleep(0.01)
+    assert [task.done() for task in waiting] == [True, False]
+    waiting[0].result().give_back()
+    (await waiting[1]).give_back()
+    assert slots.is_idle
+
+
 async def test_owners_alternate_where_there_is_one_slot() -> None:
     slots = FairSlots(1, "things")
     holders = Holders(slots)
@@ -83,14 +99,13 @@ async def test_nobody_has_more_than_each_may() -> None:
 @pytest.mark.parametrize("given", [False, True])
 async def test_who_goes_away_while_he_waits_leaves_no_slot_taken(given: bool) -> None:
     slots = FairSlots(1, "things")
-    holders = Holders(slots)
-    await holders.come("a1", "b1", "c1", entered=1)
+    slot, holders = await slots.take("a"), Holders(slots)
+    await holders.come("b1", "c1", entered=0)
     if given:  # it is b's turn already when b goes away
-        holders.tasks["a1"].add_done_callback(lambda _: holders.tasks["b1"].cancel())
-    else:
-        holders.tasks["b1"].cancel()
-    await holders.leave("a1", entered=2)
-    await holders.leave("c1", entered=2)
+        slot.give_back()
+    holders.tasks["b1"].cancel()
+    slot.give_back()
+    await holders.leave("c1", entered=1)
     assert "b1" not in holders.entered
     assert slots.is_idle
 

@@ -13,7 +13,7 @@ from asyncio.sslproto import SSLProtocol
 
 import pytest
 
-from gitsync.agent.allocator import READ_BUFFER, collect_less, read_less_at_once
+from gitsync.agent.allocator import AT_LAST, CALM, READ_BUFFER, GarbageSearch, read_less_at_once
 from gitsync.budget import Budget, Share, Spent
 from gitsync.runtime.cache import Cache, Room
 
@@ -86,22 +86,69 @@ def test_an_agent_has_no_library_that_it_may_never_need() -> None:
     assert done.stdout == "set()\n"
 
 
-def test_garbage_is_looked_for_in_what_is_new_and_found_all_the_same() -> None:
-    class Circle:
-        def __init__(self) -> None:
-            self.itself = self
+class Circle:
+    def __init__(self) -> None:
+        self.itself = self
 
-    try:
-        old, new = Circle(), Circle()
-        of_start, later = weakref.ref(old), weakref.ref(new)
-        collect_less()
+
+async def test_garbage_is_looked_for_in_what_is_new_and_found_all_the_same() -> None:
+    now = 0.0
+    search = GarbageSearch(lambda: now)
+    old = Circle()
+    at_the_start = weakref.ref(old)
+    async with search.in_parts():
         del old
+        new = [Circle() for _ in range(1000)]
         gc.collect()
-        assert of_start() is not None  # nobody looks at what was there at the start
+        later = weakref.ref(new[0])
         del new
-        collect_less()
-        assert (of_start(), later()) == (None, None)  # but another start does
+        gc.collect()
+        assert None not in (at_the_start(), later()), "nobody looks at what was in use before"
+        assert _searched() < 1000
         circles = [weakref.ref(Circle()) for _ in range(gc.get_threshold()[0] + 1)]
         assert circles[0]() is None
-    finally:
-        gc.unfreeze()
+
+        now = CALM - 1
+        search.look()
+        assert later() is not None
+        now = CALM
+        search.look()
+        assert (at_the_start(), later()) == (None, None), "but in a calm moment"
+    assert gc.get_freeze_count() == 0
+
+
+async def test_garbage_is_found_when_there_is_no_calm_moment() -> None:
+    now = 0.0
+    search = GarbageSearch(lambda: now)
+    async with search.in_parts():
+        circle = Circle()
+        gc.collect()
+        left = weakref.ref(circle)
+        del circle
+        while now < AT_LAST - 1:
+            now += 1
+            gc.collect()
+            search.look()
+        assert left() is not None
+        now = AT_LAST
+        search.look()
+        assert left() is None
+
+
+async def test_when_nothing_was_left_out_nothing_is_searched() -> None:
+    now = 0.0
+    search = GarbageSearch(lambda: now)
+    searches: list[str] = []
+    async with search.in_parts():
+        gc.callbacks.append(lambda phase, _: searches.append(phase))
+        try:
+            now = 10 * AT_LAST
+            search.look()
+        finally:
+            gc.callbacks.pop()
+    assert searches == []
+
+
+def _searched() -> int:
+    """How many objects a search of all would look at now."""
+    return sum(len(gc.get_objects(generation)) for generation in range(3))

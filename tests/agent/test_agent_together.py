@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import pytest
 
-from gitsync.runtime.together import finish_all, until_one_ends, until_one_fails
+from gitsync.runtime.together import as_one, finish_all, until_one_ends, until_one_fails
 
 Do = Callable[..., Awaitable[None]]
 
@@ -51,6 +51,24 @@ async def test_a_failure_ends_the_rest_and_success_does_not() -> None:
     with pytest.raises(ValueError, match="no"):
         await until_one_fails(work.never(), work.badly())
     assert work.ended == ["well", "well", "badly", "cancelled"]
+
+
+async def test_tasks_that_are_begun_one_by_one_and_what_begins_them_end_as_one() -> None:
+    work = Work()
+
+    async def begin(*tasks: Coroutine[None, None, str], then: Awaitable[str]) -> None:
+        async with as_one() as group:
+            for task in tasks:
+                group.create_task(task)
+                await asyncio.sleep(0)
+            await then
+
+    await begin(work.well(5), then=work.well())
+    with pytest.raises(ValueError, match="no"):
+        await begin(work.never(), work.badly(), then=work.never())
+    with pytest.raises(ValueError, match="no"):
+        await begin(work.never(), then=work.badly())
+    assert work.ended == ["well", "well", "badly", *["cancelled"] * 2, "badly", "cancelled"]
 
 
 async def test_the_first_that_ends_ends_the_rest() -> None:

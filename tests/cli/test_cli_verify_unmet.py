@@ -239,6 +239,7 @@ def test_problems_of_the_base_commit_are_told_apart(verify: Gitsync, fleet: Flee
     assert said.code == 0, said.out + said.err
     data = json.loads(said.out)
     assert (data["passed"], data["problems"]) == (True, [])
+    assert len(data["base"]["problems"]) == 2, data["base"]["problems"]
     first, second = data["base"]["problems"]
     assert first.startswith("app.yaml:")
     assert "did you mean values?" in first

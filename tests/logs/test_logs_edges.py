@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import urllib.parse
+import warnings
 from contextlib import redirect_stderr
 from dataclasses import asdict, replace
 from typing import Any
@@ -63,10 +64,12 @@ def tells(text: str, secret: str) -> bool:
 
 
 def _unquoted(text: str) -> str:
-    try:
-        return text.encode("utf-8", "backslashreplace").decode("unicode_escape")
-    except UnicodeDecodeError:
-        return text
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a backslash that escapes nothing, and stays one
+        try:
+            return text.encode("utf-8", "backslashreplace").decode("unicode_escape")
+        except UnicodeDecodeError:
+            return text
 
 
 def lines_of(fields: dict[str, Any], error: BaseException | None) -> dict[str, str]:

@@ -213,6 +213,15 @@ async def test_a_file_is_asked_for_again_and_built_again_when_it_is_another(worl
     assert "is larger than 8 MiB" in said
 
 
+@pytest.mark.parametrize("written", ["files/x.yaml?", "files/%78.yaml"])
+async def test_a_file_is_asked_for_once_however_its_url_is_written(world: World, written: str) -> None:
+    world.files["x.yaml"] = config_map("one").encode()
+    assert await world.names(f"{world.server.url}/{written}") == ["one"]
+    asked = len(world.server.seen)
+    assert await world.names(f"{world.server.url}/{written}") == ["one"]
+    assert len(world.server.seen) == asked
+
+
 async def test_neither_can_read_what_the_other_has(world: World) -> None:
     world.origin.commit({"kustomization.yaml": "resources: [../../own.yaml]\n", "x.yaml": config_map("x")})
     files = {"kustomization.yaml": f"resources: ['{world.url}//']\n", "own.yaml": config_map("own")}

@@ -3,6 +3,7 @@ agent beside it; an API server that can be made to fail at any write, those of t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class FaultyCluster(Cluster):
     #: Whether no write is done at all, and how many requests are under way.
     is_away = False
     under_way = 0
+    #: The most tasks that there were while something was asked.
+    tasks = 0
     #: The name of an object that is not taken; "" for none.
     refused = ""
 
@@ -66,6 +69,7 @@ class FaultyCluster(Cluster):
 
     async def _send(self, request: Request) -> Answer:
         self.under_way += 1
+        self.tasks = max(self.tasks, len(asyncio.all_tasks()))
         try:
             return await self._sent(request)
         finally:

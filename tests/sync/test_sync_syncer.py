@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -16,7 +17,10 @@ from gitsync.apply.live import LIST_ALL_FROM
 from gitsync.backoff import Reminders
 from gitsync.cluster.transport import Answer, Request
 from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, NotFound, OwnedByAnother
+from gitsync.sync.plan import SyncPlan
 from gitsync.sync.reporting.report import Failures, Report
+from gitsync.sync.rollout.leaving import Leaving
+from gitsync.sync.rollout.rollout import Rollout
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.sync.syncing import Content, Fault, FaultyCluster, Place, places
 
@@ -69,6 +73,24 @@ async def test_a_sync_remembers_before_it_applies_and_forgets_after_it_has_delet
 
     await place.sync(SECOND, AFTER, full=True)
     assert place.written == [], "nothing is written when nothing is done"
+
+
+async def test_many_objects_that_wait_for_their_turn_are_no_tasks(place: Place) -> None:
+    await place.sync(FIRST, {f"item-{number}": "one" for number in range(100)})
+    assert len(await place.did()) == 100
+    assert place.cluster.tasks < 20
+
+
+async def test_what_has_been_carried_out_leaves_no_circles_for_python_to_look_for(place: Place) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        await place.sync(FIRST, BEFORE)
+        await place.sync(SECOND, AFTER)
+        left = [type(it).__name__ for it in gc.get_objects() if isinstance(it, Rollout | Leaving | Report | SyncPlan)]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 async def test_nobody_asks_for_an_object_that_nobody_has_had(place: Place) -> None:

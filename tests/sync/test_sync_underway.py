@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +22,7 @@ from gitsync.sync.storage.configmaps import SyncStore, under_way_key
 from gitsync.sync.storage.history import MAX_CHANGES, JournalChange, JournalEntry, Span, decode_all
 from tests.connecting import serving_namespace
 from tests.controlplane.cluster import Cluster as ControlPlane
+from tests.lag import goes_on
 from tests.until import until
 
 COMMIT = CommitInfo("a" * 40, "Ann", "one")
@@ -122,6 +124,18 @@ async def test_of_many_objects_the_last_are_there() -> None:
     entry = rig.report.so_far()
     assert (len(entry.changes), entry.more) == (MAX_CHANGES, 7)
     assert entry.changes[-1].object.endswith(f"a-{MAX_CHANGES + 6}")
+
+
+async def test_many_of_many_objects_do_not_hold_up_the_loop() -> None:
+    rig = Rig()
+    with ExitStack() as stack:
+        for number in range(400):
+            report = rig.new_report(COMMIT)
+            for each in range(20):
+                report.timeline.turn(key(f"a-{each}"), APPLY)
+            stack.enter_context(rig.under_way.following(SyncSpec(Owner(f"app-{number}", "default", "")), report))
+        rig.now += 5
+        await goes_on(rig.under_way.write, lambda: [it.so_far() for it, _ in rig.under_way._reports.values()])
 
 
 async def test_it_is_in_the_cluster_and_what_a_killed_agent_has_left_there_is_taken_back(

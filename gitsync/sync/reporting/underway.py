@@ -82,8 +82,14 @@ class UnderWay:
         """Write what there is to tell, if that is another than was told, or was told long ago."""
         assert self._store is not None
         now = self._clock()
-        entries = {name: (report.so_far(),) for name, (report, since) in self._reports.items() if now - since >= FIRST}
-        tells = {name: _gist(found) for name, found in entries.items()}
+        entries: dict[str, tuple[JournalEntry, ...]] = {}
+        tells: dict[str, object] = {}
+        for name, (report, since) in list(self._reports.items()):
+            if now - since >= FIRST:
+                entries[name] = (report.so_far(),)
+                tells[name] = _gist(entries[name])
+                await asyncio.sleep(0)  # each is some milliseconds, and hundreds may be under way
+        entries = {name: found for name, found in entries.items() if name in self._reports}
         if tells == (self._told or {}) and (not tells or now < self._due):
             return
         try:

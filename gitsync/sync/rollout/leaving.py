@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -13,6 +13,7 @@ from gitsync.graph import Graph
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.progress import telling
+from gitsync.runtime.reached import Reached
 from gitsync.runtime.together import until_one_ends
 from gitsync.sync.owner import Owner
 from gitsync.sync.plan import SyncPlan, is_right, needs_kept, prune_prerequisites
@@ -28,8 +29,8 @@ _TO_GO = "for what may take its place, and for what needs it to go"
 
 @dataclass
 class Leaving:
-    """The entries that a plan prunes. ``settled`` returns when all that the sync has applied in a namespace is ready,
-    or has failed; ``forgotten`` are entries of the inventory that need not be remembered any more."""
+    """The entries that a plan prunes. ``settled`` are namespaces in which all that the sync has applied is ready, or
+    has failed; ``forgotten`` are entries of the inventory that need not be remembered any more."""
 
     index: ReleaseIndex
     owner: Owner
@@ -38,12 +39,12 @@ class Leaving:
     plan: SyncPlan
     report: Report
     spec: SyncSpec
-    settled: Callable[[str], Awaitable[object]]
+    settled: Reached[str]
     forgotten: list[ObjectKey] = field(default_factory=list)
     _left: set[ObjectKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._gone = {entry.key: asyncio.Event() for entry in self.plan.prune}
+        self._gone: Reached[ObjectKey] = Reached()
 
     def run(self) -> Iterator[Awaitable[None]]:
         """For each entry, what is to be awaited, all at once."""
@@ -62,7 +63,7 @@ class Leaving:
         """Return when what may take the place of an object that left Git is ready, or has failed: that is looked for in
         the same namespace. A HelmRelease waits no longer than until another has a claim to its Helm release, nor does a
         Kustomization that has it."""
-        settled = self.settled(key.namespace)
+        settled = self.settled.all_of([key.namespace])
         if self.spec.works_on(key):
             await until_one_ends(settled, self._inherited(key))
         else:
@@ -96,8 +97,7 @@ class Leaving:
         """Delete what left Git, after what depends on it, and not before what may take its place is ready."""
         try:
             self.report.timeline.turn(entry.key, Turn("wait", _TO_GO))
-            for key in needs:
-                await self._gone[key].wait()
+            await self._gone.all_of(needs)
             await self._until_replaced(entry.key)
             await self._until_unneeded(entry.key)
             self.report.timeline.turn(entry.key, Turn("apply", "is deleted"))
@@ -111,4 +111,4 @@ class Leaving:
                 self.wanted.claims.drop(self.owner.claimant, "kept", entry.key)
         finally:
             self.report.timeline.turn(entry.key, None)
-            self._gone[entry.key].set()
+            self._gone.add(entry.key)

@@ -8,7 +8,6 @@ predecessor is still being deleted, a release has yet to let go of it) counts as
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -48,11 +47,12 @@ from gitsync.release.dependencies.places import edge_origins
 from gitsync.release.dependencies.states import commit_of
 from gitsync.release.values.lines import lines_written
 from gitsync.release.wanted.syncclaims import SyncClaims
-from gitsync.runtime.fairslots import FairSlots
+from gitsync.runtime.fairslots import FairSlots, Slot
 from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import Report as Listener
 from gitsync.runtime.progress import listener, reporting, telling
-from gitsync.runtime.together import until_one_fails
+from gitsync.runtime.reached import Reached
+from gitsync.runtime.together import as_one, until_one_fails
 from gitsync.sync.default_namespace import with_namespace
 from gitsync.sync.outcome import Hopeless, Outcomes, ReleasesSettling
 from gitsync.sync.owner import Owner, stamped
@@ -113,14 +113,15 @@ class Rollout:
     def __post_init__(self) -> None:
         self._applier = Applier(self.cluster, FIELD_MANAGER, OWNERS)
         self._steps = [step for stage in self.plan.stages for step in stage]
-        #: Set when a step has been taken, has failed, or waits for something: what comes after it need not wait more.
-        self._tried = {step.key: asyncio.Event() for step in self._steps}
-        #: Set when nothing more will be done about a step.
-        self._over = {step.key: asyncio.Event() for step in self._steps}
-        #: By namespace ("" for cluster-scoped objects): set when all that was applied there is ready, or has failed.
-        self._settled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        #: Steps that have been taken, have failed, or wait for something: what comes after them need not wait more.
+        self._tried: Reached[ObjectKey] = Reached()
+        #: Steps about which nothing more will be done.
+        self._over: Reached[ObjectKey] = Reached()
+        #: Namespaces ("" for cluster-scoped objects) in which all that was applied is ready, or has failed.
+        self._settled: Reached[str] = Reached()
         self._kinds = {kind[:2]: step.key for step in self._steps if (kind := defined_kind(step.desired.manifest))}
-        self._served = {step.key: asyncio.Event() for step in self._steps if defined_kind(step.desired.manifest)}
+        #: Definitions of kinds, of which objects can be applied by now, or will not be.
+        self._served: Reached[ObjectKey] = Reached()
         releases = filter(self.spec.is_release, self.plan.desired.helm_releases)
         self._followed = frozenset(key for key in releases if self.spec.waits and self.cluster.serves(key))
         self._releases = ReleasesSettling(self.index, self._followed)
@@ -136,7 +137,7 @@ class Rollout:
             self.plan,
             self.report,
             self.spec,
-            lambda namespace: self._settled[namespace].wait(),
+            self._settled,
         )
         #: Releases that waited for another one when all had settled.
         self._waited: list[ObjectKey] = []
@@ -182,7 +183,20 @@ class Rollout:
         self._judge_releases(releases)
 
     async def _take_all(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
-        await until_one_fails(*(self._take(stage, before, arrived, interrupt) for before, stage in self._stages()))
+        async with as_one() as tasks:
+            for stage in self.plan.stages:
+                if interrupt.is_set:
+                    interrupt.check()
+                self._busy |= {step.key for step in stage}
+                for step in stage:
+                    self.report.timeline.turn(step.key, APPLY)
+                for step in stage:
+                    # Those that have yet to wait for a slot are no tasks: there may be thousands.
+                    slot = None if self._has_to_wait(step) else await self.slots.take(self.owner)
+                    task = tasks.create_task(self._take(step, slot, arrived))
+                    if slot is not None:
+                        task.add_done_callback(slot.give_back)
+                await self._tried.all_of(step.key for step in stage)
         self.on_sent()
         if not self.report.counts["failed"]:
             self.on_applied()
@@ -219,55 +233,38 @@ class Rollout:
         is_over = health.status in ("ready", "failed")
         self.report.timeline.turn(key, None if is_over else Turn("settle", health.message))
 
-    def _stages(self) -> Iterable[tuple[list[ObjectKey], Sequence[Step]]]:
-        """Each stage, with the steps of all stages before it."""
-        before: list[ObjectKey] = []
-        for stage in self.plan.stages:
-            yield list(before), stage
-            before += [step.key for step in stage]
-
     def _namespaces(self) -> set[str]:
         return {step.key.namespace for step in self._steps} | {entry.key.namespace for entry in self.plan.prune}
 
-    async def _take(
-        self,
-        stage: Sequence[Step],
-        before: Sequence[ObjectKey],
-        arrived: Callable[[ObjectKey], None],
-        interrupt: Interrupt,
-    ) -> None:
-        for key in before:
-            await self._tried[key].wait()
-        if interrupt.is_set:
-            interrupt.check()
+    async def _take(self, step: Step, slot: Slot | None, arrived: Callable[[ObjectKey], None]) -> None:
+        try:
+            await self._until_applied(step, slot)
+        finally:
+            for reached in (self._tried, self._over, self._served):
+                reached.add(step.key)
+            arrived(step.key)
+            self._is_over(step)
 
-        async def take(step: Step) -> None:
-            try:
-                await self._until_applied(step)
-            finally:
-                for events in (self._tried, self._over, self._served):
-                    if (event := events.get(step.key)) is not None:
-                        event.set()
-                arrived(step.key)
-                self._is_over(step)
+    def _has_to_wait(self, step: Step) -> bool:
+        """Whether others have something to do before a step can be taken."""
+        return step.holder is not None or (step.key.group, step.key.kind) in self._kinds
 
-        await until_one_fails(*(take(step) for step in stage))
-
-    async def _until_applied(self, step: Step) -> None:
-        """Apply one object, as soon as it can be. One that fails does not stop the others."""
-        self._busy.add(step.key)
+    async def _until_applied(self, step: Step, slot: Slot | None) -> None:
+        """Apply one object, as soon as it can be, at first with the ``slot`` that it has. One that fails does not stop
+        the others."""
         if (definition := self._kinds.get((step.key.group, step.key.kind))) is not None:
-            self._tried[step.key].set()
+            self._tried.add(step.key)
             self.report.timeline.turn(step.key, Turn("wait", f"for {definition}, which defines its kind"))
-            await self._served[definition].wait()
-        self.report.timeline.turn(step.key, APPLY)
+            await self._served.all_of([definition])
+            self.report.timeline.turn(step.key, APPLY)
         todo: Step | None = step
         try:
             while todo is not None:
                 seen = self._releases.changes
                 try:
                     await self._until_let_go(todo)
-                    todo = await self._apply(todo, looked=todo is not step)
+                    given, slot = slot, None
+                    todo = await self._apply(todo, given or await self.slots.take(self.owner), looked=todo is not step)
                 except _MAY_COME as error:
                     if not await self._waiting(step, error.message, self._releases.changed_since(seen)):
                         raise
@@ -298,7 +295,7 @@ class Rollout:
 
     async def _waiting(self, step: Step, why: str, change: Awaitable[T]) -> T:
         """Wait for a release to change what keeps a step from being taken; the others go on meanwhile."""
-        self._tried[step.key].set()
+        self._tried.add(step.key)
         self.on_sent()
         if not self._releases.all_settled and self._once.is_news(why):
             origin = str(step.desired.origin)
@@ -328,13 +325,13 @@ class Rollout:
         self._busy.discard(step.key)
         self._releases.look_again()
 
-    async def _apply(self, step: Step, *, looked: bool) -> Step | None:
+    async def _apply(self, step: Step, slot: Slot, *, looked: bool) -> Step | None:
         """Apply one object. Returns what is to be done instead when it is there already, and nobody has ``looked``."""
-        values_origin = await asyncio.to_thread(lines_written, step.desired) if is_release(step.key) else ""
         desired, live = self._desired(step), step.live
         wanted, origin = desired.manifest, desired.origin
         commit = _commit_for(step, self.report.commit)
-        async with self.slots.held(self.owner):
+        with slot:
+            values_origin = await asyncio.to_thread(lines_written, step.desired) if is_release(step.key) else ""
             if self.spec.ignore and (newest := await self.cluster.find(desired.key)) is not None:
                 # Its plan may be minutes old, and what others write to it goes on.
                 live, wanted = newest, tolerating(wanted, newest, self.spec.ignore)
@@ -346,15 +343,15 @@ class Rollout:
             return await self._instead_of(step)
         while "deletionTimestamp" in applied.object["metadata"]:
             # An apply to what is on its way out would be lost with it.
-            self._tried[step.key].set()
+            self._tried.add(step.key)
             await wait_deleted(self.cluster, [desired.key], GONE_TIMEOUT)
             async with self.slots.held(self.owner):
                 applied = await self._applier.send(manifest, None)
         if applied.created and step.was_there and (desired.key.group, desired.key.kind) == ("", "Namespace"):
             self._emptied(desired.key.name)
         self._note(step, applied)
-        if step.key in self._served:
-            self._tried[step.key].set()
+        if defined_kind(step.desired.manifest):
+            self._tried.add(step.key)
             await self._until_served(step.key, applied.object)
         return None
 
@@ -446,12 +443,11 @@ class Rollout:
         except (NotReadyInTime, ObjectFailed) as error:
             self.report.not_ready(error)
         finally:
-            self._served[key].set()
+            self._served.add(key)
 
     async def _settle_releases(self, releases: Sequence[ObjectKey]) -> None:
         """Follow the commit's releases, from when they have been applied."""
-        for key in releases:
-            await self._tried[key].wait()
+        await self._tried.all_of(releases)
         told = ""
 
         async def tell(reason: str) -> bool:
@@ -491,8 +487,7 @@ class Rollout:
     async def _settle(self, namespace: str, interrupt: Interrupt) -> None:
         """Wait until what was applied in a namespace is ready, or has failed."""
         steps = [step for step in self._steps if step.key.namespace == namespace]
-        for step in steps:
-            await self._over[step.key].wait()
+        await self._over.all_of(step.key for step in steps)
         mine = [self._desired(step).key for step in steps]
         plain = {key: found for key in mine if (found := self.applied.get(key)) and self._is_waited_for(key, found)}
         want = WaitFor(plain, SYNC_LABEL, self.spec.settle_timeout, self.spec.readiness, on_health=self._judged)
@@ -504,7 +499,7 @@ class Rollout:
         self._busy -= plain.keys()
         self._releases.look_again()
         await self._releases.settled(key for key in mine if self.spec.is_release(key))
-        self._settled[namespace].set()
+        self._settled.add(namespace)
 
     def _stands(self, step: Step) -> bool:
         if self.spec.is_root or not self.spec.waits or step.verdict != "unchanged":
