@@ -85,6 +85,9 @@ _NO_MEMORY: Final = ("out of memory", "cannot allocate memory")
 _SAYS = re.compile(r"^[eE]rror: (.*)", re.DOTALL | re.MULTILINE)
 #: What surrounds the cause when kustomize cannot load a file.
 _LOADING = re.compile(r"^accumulating resources: .*? from '[^']*': |': must build at directory: .*", re.DOTALL)
+#: An object that is there twice: by two files, or by a generator beside one, whose identity Go prints as it is.
+_TWICE = re.compile(r"may not add resource with an already registered id: [^\s\"']+")
+_GENERATED = re.compile(r"\bResId\{.*?Kind:\"(\w+)\".*?Name:\"([^\"]+)\".*?\} exists; can not use behavior")
 #: Where in a chain of directories and files it was: a base, as it is on disk, and a file, as its kustomization has it.
 _WITHIN = re.compile(r"(?:recursed accumulation of path|recursed merging from path|make target for path) '([^']*)'")
 _FROM_FILE = re.compile(r"accumulating resources from '([^']*)'|merging resources from '([^']*)'")
@@ -253,6 +256,10 @@ def in_short(complaint: str, memory: int = MEMORY) -> str:
         text = cause if ends else text
     text = _QUOTING.sub("", _OBJECT.sub("", text))
     text = _LOADING.sub("", text[:_LONGEST_TEXT])
+    if (twice := _TWICE.search(text)) is not None:
+        text = twice[0]
+    elif (generated := _GENERATED.search(text)) is not None:
+        text = f"{generated[1]} {generated[2]} exists already: behavior of its generator must be merge or replace"
     return shorten(" ".join(text.split()), _LONGEST_MESSAGE)
 
 

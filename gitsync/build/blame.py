@@ -5,17 +5,19 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from gitsync.api.fields import FieldPath
 from gitsync.api.identity import Origin
 from gitsync.build.files import joined
 from gitsync.build.follow import Plan
-from gitsync.build.heads import head_of
+from gitsync.build.heads import head_of, heads
 from gitsync.build.kustomization import Kustomization
 from gitsync.errors import KustomizeError, ManifestError, YamlError
 from gitsync.kubeyaml import read, split
 from gitsync.manifests import parse_file
+from gitsync.text import listed
 
 #: Faults of a file that are kustomize's, too, of all that can be wrong with a manifest.
 _FIELDS: Final = ("", "apiVersion", "kind", "metadata", "metadata.name", "metadata.namespace")
@@ -23,6 +25,7 @@ _UNKNOWN_FIELD: Final = re.compile(r"unknown field \"([^\"]+)\"")
 _WRONG_TYPE: Final = re.compile(r"Go struct field \w+\.([\w.]+) of type")
 _ID: Final = re.compile(r"\b([A-Z]\w+)\.[\w.]*\[?[\w.-]*\]?/([^\s\[\]]+?)\.(?:\[noNs\]|[\w-]+)")
 _BAD_PATCH: Final = "unable to parse"
+_TWICE: Final = re.compile(r"already registered id: (\w+)\.\S*/(\S+)\.(?:\[noNs\]|[\w-]+)")
 _NO_TARGET: Final = ("no matches for Id", "no resource matches", "failed to find unique target")
 
 
@@ -34,14 +37,28 @@ def blamed(error: KustomizeError, plan: Plan, contents: Mapping[str, bytes]) -> 
     if _BAD_PATCH in error.message and (faults := list(_bad_patches(plan, contents))):
         return faults
     message = _with_users_paths(error.message, plan)
+    twice = _TWICE.search(error.message)
+    hint = _places_of(twice[1], twice[2], plan, contents) if twice is not None else error.hint
     if error.path in contents:
-        return [ManifestError(message, origin=Origin(plan.place(error.path), 1), hint=error.hint)]
+        return [ManifestError(message, origin=Origin(plan.place(error.path), 1), hint=hint)]
     kustomization, field = _place(error, plan, contents)
     shown = kustomization.shown(field) if field else ""
     text = f"{shown}: {message}" if shown else message
     if _UNKNOWN_FIELD.search(message) is not None and field:
         text = f"{shown} is no field that kustomize knows"
-    return [ManifestError(text, origin=kustomization.origin(field), field=shown, hint=error.hint)]
+    return [ManifestError(text, origin=kustomization.origin(field), field=shown, hint=hint)]
+
+
+def _places_of(kind: str, name: str, plan: Plan, contents: Mapping[str, bytes]) -> str:
+    """Where an object is that is there twice, as far as the files have it by this name; "" when that is nowhere."""
+    places = []
+    for jailed, data in contents.items():
+        path = plan.place(jailed)
+        with suppress(ManifestError):  # no file of objects
+            places += [str(Origin(path, it.line)) for it in heads(path, data) if (it.kind, it.name) == (kind, name)]
+    if len(places) == 1:
+        return f"{places[0]} is read twice"
+    return f"it is in {listed(sorted(places), separator=' and ')}" if places else ""
 
 
 def _faults(path: str, data: bytes) -> Iterator[ManifestError]:

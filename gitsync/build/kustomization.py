@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple
 from gitsync.api.fields import FieldPath, dotted
 from gitsync.api.identity import Origin
 from gitsync.errors import ManifestError, YamlError
-from gitsync.kubeyaml import decode, read, split
+from gitsync.kubeyaml import decode, first_document, read
 from gitsync.manifests import Source
 
 #: The fields of kustomize's own type (kustomize 5.8, api/types/kustomization.go).
@@ -169,16 +169,14 @@ def read_kustomization(path: str, data: bytes) -> Kustomization:
     """
     directory = path.rpartition("/")[0]
     try:
-        document = next(split(decode(data)), None)
-        if document is None:
-            return Kustomization(path, directory, {})
-        reading = read(document.text, first_line=document.line)
+        text = first_document(decode(data))
+        reading = read(text)
     except YamlError as error:
         raise ManifestError(error.message, origin=Origin(path, error.line, error.column), hint=error.hint) from None
     origin = Origin(path, reading.line, reading.column)
     if reading.root and reading.root != "mapping":
         raise ManifestError("a kustomization has to be a mapping of fields", origin=origin)
-    source = Source(path, document.text, document.line)
+    source = Source(path, text, 1)
     value = reading.value or {}
     api_version = value.get("apiVersion")
     if isinstance(api_version, str) and api_version and not api_version.startswith(_GROUP):

@@ -5,7 +5,7 @@ is held by generated documents, against kubectl and against the parser itself, w
 Go in the agent's own process: that would be 52 MiB more, and a stack of Go's that overflows takes all with it.
 """
 
-from gitsync.kubeyaml.documents import Document, decode, split
+from gitsync.kubeyaml.documents import Document, decode, first_document, split
 from gitsync.kubeyaml.limits import MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES
 from gitsync.kubeyaml.places import Positions, positions
 from gitsync.kubeyaml.reading import Reading, load, read, read_first
@@ -20,6 +20,7 @@ __all__ = [
     "Positions",
     "Reading",
     "decode",
+    "first_document",
     "json_number",
     "load",
     "positions",

@@ -18,6 +18,9 @@ _SEPARATOR: Final = re.compile(r"^---(.*)$", re.MULTILINE)
 #: A document that ends before it holds anything: only comments above a line of three dots.
 #: It never goes back: to remember where it could would take memory for each line, of which there may be millions.
 _ENDS_AT_ONCE: Final = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?\r?\n)*+\.\.\.(?=\s|\Z)")
+#: A line that begins or ends a document in YAML itself, and lines that are no part of any: comments, directives.
+_MARK: Final = re.compile(r"^(?:---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
+_NO_CONTENT: Final = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?\r?\n|%[^\n]*+\n)*+")
 _SPACE: Final = re.compile(r"\s*")
 _JSON: Final = json.JSONDecoder()
 _BOM: Final = "\ufeff"
@@ -63,6 +66,19 @@ def split(data: str) -> Iterator[Document]:
         line += data.count("\n", last, start)
         last = start
         yield Document(data[start:end].removeprefix(_BOM), line + 1)
+
+
+def first_document(text: str) -> str:
+    """The text up to the end of its first document, as YAML has it, and programs that read a single one: comments and
+    directives above the first line of ``---`` are part of it, while for kubectl that line is the end of a document."""
+    begun = False
+    last = 0
+    for mark in _MARK.finditer(text):
+        if begun or _NO_CONTENT.match(text, last, mark.start()).end() < mark.start():  # type: ignore[union-attr]
+            return text[: mark.start()]
+        begun = mark[0] == "---"
+        last = mark.end()
+    return text
 
 
 def line_and_column(text: str, index: int) -> tuple[int, int]:

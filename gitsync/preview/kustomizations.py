@@ -103,7 +103,7 @@ class WholeCommit:
             found = await asyncio.gather(*(self._built(item, desired) for item in ready))
             for item, built in zip(ready, found, strict=True):
                 desired = self._with(desired, item, built)
-        return replace(desired, warnings=(*desired.warnings, *self._said.warnings()))
+        return replace(desired, warnings=(*desired.warnings, *self._said.warnings(desired.objects)))
 
     def _is_new(self, item: DesiredObject) -> bool:
         if item.key in self._done or not _is_kustomization(item):
@@ -138,6 +138,8 @@ class WholeCommit:
             self.unbuilt[item.key] = not_here(kustomization.source)
             self._said.reads_elsewhere(item, kustomization.source)
             return nothing
+        if kustomization.source.kind == GIT_REPOSITORY and _lacks_source(item, desired):
+            self._said.takes_as_own(item, kustomization.source)
         return await self._built_of(item, desired, desired.commit, desired.tree)
 
     async def _built_of_artifact(self, item: DesiredObject, desired: Desired) -> Desired:

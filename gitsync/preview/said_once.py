@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gitsync.api.identity import ObjectKey
@@ -41,13 +41,14 @@ class _About:
 
 
 class SaidOnce:
-    """Sources of variables that are not known, and sources that are other repositories. What many Kustomizations have
-    for one reason is said at the first; a Secret of one name in many namespaces, which something hands out there, is
-    one reason."""
+    """Sources of variables that are not known, and sources that are other repositories, or nowhere. What many
+    Kustomizations have for one reason is said at the first; a Secret of one name in many namespaces, which something
+    hands out there, is one reason."""
 
     def __init__(self) -> None:
         self._variables: dict[tuple[str, str, Why], _About] = {}
         self._sources: dict[ObjectKey, _About] = {}
+        self._taken: dict[ObjectKey, _About] = {}
         self._shared: dict[tuple[ObjectKey, ObjectKey | None], tuple[DesiredObject, list[ObjectKey]]] = {}
 
     def lacks_variables(self, item: DesiredObject, key: ObjectKey, why: Why) -> None:
@@ -58,16 +59,24 @@ class SaidOnce:
         """A Kustomization reads another repository."""
         self._sources.setdefault(source, _About()).add(item, source)
 
+    def takes_as_own(self, item: DesiredObject, source: ObjectKey) -> None:
+        """A Kustomization is taken to read this repository, since nothing says what its source is."""
+        self._taken.setdefault(source, _About()).add(item, source)
+
     def has_too(self, item: DesiredObject, key: ObjectKey, by: ObjectKey | None) -> None:
         """A Kustomization has an object that comes ``by`` another one already; None for the directory itself."""
         self._shared.setdefault((item.key, by), (item, []))[1].append(key)
 
-    def warnings(self) -> Iterator[ManifestWarning]:
-        """All of it, each at the first Kustomization that it is about."""
+    def warnings(self, present: Container[ObjectKey]) -> Iterator[ManifestWarning]:
+        """All of it, each at the first Kustomization that it is about; ``present`` is what the commit has."""
         for (_, _, why), about in self._variables.items():
             yield _warning(about, _unknown(about, why) + about.tail("take them"))
         for source, about in self._sources.items():
             yield _warning(about, f"{not_here(source)}{about.tail('read it')}")
+        for source, about in self._taken.items():
+            if source not in present:
+                said = f"{source} is not in the repository, and is taken to be it{about.tail('read it')}"
+                yield replace(_warning(about, said), hint="without it nothing is applied: add it, if nothing else does")
         for (_, by), (item, keys) in self._shared.items():
             yield ManifestWarning(item.origin, item.key, _shared(by, keys), f"leave {_whom(keys)} to one of the two")
 

@@ -12,7 +12,7 @@ from gitsync.build import Builder, BuildSpec
 from gitsync.kubeyaml import load, split
 from gitsync.kustomize import Kustomizer
 from gitsync.manifests import Desired
-from tests.build.flux import Flux
+from tests.build.flux import Flux, FluxError
 from tests.build.trees import COMMIT, built, tree, written
 
 
@@ -288,3 +288,36 @@ async def test_the_tree_and_the_commit_are_those_of_the_call() -> None:
     files = tree({"a/x.yaml": config("x")})
     desired = await builder.build(COMMIT, files, BuildSpec(path="a"))
     assert (desired.commit, desired.tree, desired.files) == (COMMIT, files, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# what this is for\n\n---\nresources: [a.yaml]\n",
+        "# what this is for\n--- # begins\nresources: [a.yaml]\n",
+        "%YAML 1.1\n---\nresources: [a.yaml]\n",
+        "--- {resources: [a.yaml]}\n",
+        "\r\n# what this is for\r\n---\r\nresources: [a.yaml]\r\n",
+        "---\nresources: [a.yaml]\n---\nresources: [nowhere.yaml]\n",
+        "resources: [a.yaml]\n...\n[ no YAML\n",
+        "---\n# nothing\n---\nresources: [nowhere.yaml]\n",
+        "---\n---\nresources: [nowhere.yaml]\n",
+        "# nothing\n",
+    ],
+)
+@pytest.mark.parametrize("is_base", [False, True])
+async def test_the_first_document_of_a_kustomization_is_the_one_that_counts(
+    flux: Flux, tmp_path: Path, text: str, is_base: bool
+) -> None:
+    files = {"base/kustomization.yaml" if is_base else "kustomization.yaml": text.encode()}
+    files["base/a.yaml" if is_base else "a.yaml"] = config("a").encode()
+    if is_base:
+        files["kustomization.yaml"] = b"resources: [base]\n"
+    desired = await built(files)
+    try:
+        output = flux.build(written(files, tmp_path), {"path": "./"})
+    except FluxError:
+        assert [error.message for error in desired.errors] == ["an empty kustomization"]
+    else:
+        assert not desired.errors
+        assert [item.manifest for item in desired.objects.values()] == [load(it.text) for it in split(output)]

@@ -18,6 +18,7 @@ from tests.build.trees import COMMIT, built, tree
 SECRET = "hunter2"
 X = f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\nstringData:\n  password: {SECRET}\n"
 Y = X.replace("name: x", "name: z")
+COMPONENT = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
 
 #: The files beside apps/kustomization.yaml, which is the first text; then what is said.
 CASES: Mapping[str, tuple[str, Mapping[str, str], str]] = {
@@ -56,6 +57,40 @@ CASES: Mapping[str, tuple[str, Mapping[str, str], str]] = {
         "resources: [x.yaml, y.yaml]\n",
         {"apps/x.yaml": X, "apps/y.yaml": X},
         "apps/y.yaml:1: may not add resource with an already registered id: Secret.v1.[noGrp]/x.[noNs]",
+    ),
+    "twice, in two bases": (
+        "resources: [../b, ../c]\n",
+        {
+            **{f"{base}/kustomization.yaml": "resources: [x.yaml]\n" for base in "bc"},
+            **{f"{base}/x.yaml": X for base in "bc"},
+        },
+        "c/kustomization.yaml:1:1: may not add resource with an already registered id: Secret.v1.[noGrp]/x.[noNs]"
+        " (it is in b/x.yaml:1 and c/x.yaml:1)",
+    ),
+    "twice, by a base of two": (
+        "resources: [../b, ../c]\n",
+        {
+            "b/kustomization.yaml": "resources: [x.yaml]\n",
+            "b/x.yaml": X,
+            "c/kustomization.yaml": "resources: [../b]\n",
+        },
+        "c/kustomization.yaml:1:1: may not add resource with an already registered id: Secret.v1.[noGrp]/x.[noNs]"
+        " (b/x.yaml:1 is read twice)",
+    ),
+    "twice, in a component": (
+        "resources: [x.yaml]\ncomponents: [../c]\n",
+        {
+            "apps/x.yaml": X,
+            "c/kustomization.yaml": f"{COMPONENT}resources: [x.yaml]\n",
+            "c/x.yaml": X,
+        },
+        "c/x.yaml:1: may not add resource with an already registered id: Secret.v1.[noGrp]/x.[noNs]"
+        " (it is in apps/x.yaml:1 and c/x.yaml:1)",
+    ),
+    "twice, by a generator": (
+        "resources: [x.yaml]\nsecretGenerator:\n- {name: x, literals: [a=b]}\n",
+        {"apps/x.yaml": X},
+        "apps/kustomization.yaml:1:1: Secret x exists already: behavior of its generator must be merge or replace",
     ),
     "patch without target": (
         "resources: [x.yaml]\npatches:\n- path: p.yaml\n",

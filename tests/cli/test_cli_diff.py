@@ -16,6 +16,23 @@ from tests.e2e.manifests import config_map, release, repository
 
 Diff = Callable[..., Said]
 
+DEFINITION = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets}
+  versions:
+  - {name: v1beta1, served: true, storage: false, schema: {openAPIV3Schema: {type: object}}}
+  - additionalPrinterColumns: [{name: Age, type: date, jsonPath: .metadata.creationTimestamp}]
+    name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object}}
+"""
+
 
 @pytest.fixture
 def fleet(tmp_path: Path, charts_url: str) -> Fleet:
@@ -164,3 +181,23 @@ def test_what_comes_out_of_a_secret_is_masked_on_both_sides_and_where_rendering_
     assert said.code == 1
     assert "no *** here" in said.err
     assert "-of-two" not in said.out + said.err
+
+
+def test_of_a_definition_that_comes_or_goes_there_is_a_line_and_all_of_it_in_json(
+    diff: Diff, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(fleet.path)
+    fleet.commit({"crd.yaml": DEFINITION}, "it comes")
+    name = "CustomResourceDefinition/widgets.example.com"
+    came = diff("HEAD~1")
+    line = came.out.splitlines()[0]
+    assert line.startswith(f"+ create {name} (crd.yaml:1:1, versions v1beta1, v1: "), came.out
+    lines = len(json.loads(diff("HEAD~1", "-o", "json").out)["objects"][0]["diff"]) - 1
+    assert line.endswith(f"{lines} lines, all of them with -o json)"), came.out
+    fleet.commit({"crd.yaml": DEFINITION.replace("Namespaced", "Cluster")}, "it changes")
+    assert "-  scope: Namespaced\n+  scope: Cluster" in diff("HEAD~1").out
+    fleet.commit({"crd.yaml": None}, "it goes")
+    gone = diff("HEAD~1").out
+    assert f"- delete {name}" in gone
+    assert "versions v1beta1, v1: " in gone
+    assert "scope" not in gone

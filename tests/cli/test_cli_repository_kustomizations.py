@@ -221,9 +221,13 @@ def test_a_source_that_another_kustomization_brings_is_known_wherever_it_stands(
     )
     assert main(["validate", "clusters", "--no-charts"]) == 0
     out, err = capsys.readouterr()
-    said = "warning: GitRepository/default/flux is not this repository: what is in it is not checked"
-    assert out == f"clusters/a.yaml:1:1: {said}\n"
-    assert "3 Kustomizations, 1 release: 0 errors, 1 warning" in err
+    assert out == (
+        "clusters/a.yaml:1:1: warning: GitRepository/default/flux is not this repository: what is in it is not"
+        " checked\n"
+        "clusters/b.yaml:1:1: warning: GitRepository/default/fleet is not in the repository, and is taken to be it"
+        " (2 Kustomizations read it) (without it nothing is applied: add it, if nothing else does)\n"
+    )
+    assert "3 Kustomizations, 1 release: 0 errors, 2 warnings" in err
 
 
 def test_what_many_kustomizations_lack_for_one_reason_is_said_once(

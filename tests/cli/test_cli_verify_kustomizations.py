@@ -104,3 +104,27 @@ def test_a_namespace_that_only_what_is_in_it_brings_is_taken_for_granted(verify:
     data = json.loads(said.out)
     assert data["assumedNamespaces"] == ["flux-system", "web"]
     assert results(data)["flux-system/infra"] == "ready"
+
+
+def test_a_kustomization_that_waits_for_a_release_without_a_chart_says_so(verify: Gitsync, fleet: Fleet) -> None:
+    files: dict[str, str | None] = {
+        "clusters/prod/charts.yaml": kustomization("charts", "./charts/nobody", wait=False),
+        "clusters/prod/late.yaml": kustomization("late", "./late", wait=True),
+        "charts/nobody/repository.yaml": """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {name: nobody, namespace: web}
+spec: {interval: 5m, url: "http://127.0.0.1:9"}
+""",
+        "late/release.yaml": """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: late, namespace: web}
+spec: {interval: 5m, chart: {spec: {chart: late, sourceRef: {kind: HelmRepository, name: nobody}}}}
+""",
+    }
+    fleet.commit(files, "its charts are nowhere")
+    said = verify("--timeout", "10s")
+    assert said.code == 1
+    (line,) = [line for line in said.out.splitlines() if line.startswith("Kustomization flux-system/late ")]
+    assert ": HelmRelease/web/late: http://127.0.0.1:9/index.yaml: " in line, said.out

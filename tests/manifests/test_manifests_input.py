@@ -54,7 +54,7 @@ spec:
   ports: [{port: 80, protocol: TCP, targetPort: 8080}]
   type: ClusterIP
 status:
-  loadBalancer: {}
+  loadBalancer: {ingress: [{ip: 192.0.2.1}]}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -131,6 +131,8 @@ def test_the_digest_of_an_exported_object_is_that_of_the_object() -> None:
         "metadata: {name: a, creationTimestamp: null}\n",
         "metadata: {name: a, creationTimestamp: null, managedFields: [], resourceVersion: ''}\nstatus: {}\n",
         "metadata: {name: a}\nstatus:\n",
+        "metadata: {name: a}\nstatus: {loadBalancer: {}}\n",
+        "metadata: {name: a}\nstatus: {acceptedNames: {kind: '', plural: ''}, conditions: [], storedVersions: []}\n",
     ],
 )
 def test_the_empty_fields_of_generated_manifests_are_left_out_without_a_word(text: str) -> None:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gitsync.api import drop_nulls
 from gitsync.api.builtin import is_builtin
+from gitsync.api.conditions import ready_of
 from gitsync.api.identity import CommitInfo, Manifest, ObjectKey, without_managed_fields
 from gitsync.api.kinds import defined_kind, is_kustomization, is_own_kind, is_release, is_statusless
-from gitsync.api.names import FIELD_MANAGER, SYNC_LABEL
+from gitsync.api.names import FALSE, FIELD_MANAGER, SYNC_LABEL
 from gitsync.apply.applier import Applied, Applier, storable
 from gitsync.apply.crds import CRD_TIMEOUT
 from gitsync.apply.deleted import wait_deleted
@@ -453,9 +454,29 @@ class Rollout:
     async def _settle_releases(self, releases: Sequence[ObjectKey]) -> None:
         """Follow the commit's releases, from when they have been applied."""
         await self._tried.all_of(releases)
-        await self._releases.follow(self.spec.settle_timeout, self.hopeless or self._in_vain)
+        told = ""
+
+        async def tell(reason: str) -> bool:
+            nonlocal told
+            if reason != told:
+                told = reason
+                await self._tell(reason)
+            return self._outside is not None
+
+        with reporting(tell):
+            async with telling(lambda: self._unsettled(releases)):
+                await self._releases.follow(self.spec.settle_timeout, self.hopeless or self._in_vain)
         outcomes = Outcomes(self.index)
         self._waited = [key for key in releases if outcomes.of(key).phase == "waiting"]
+
+    def _unsettled(self, releases: Iterable[ObjectKey]) -> str:
+        """The first releases that are waited for; of those that have failed so far, why: others say something else at
+        every moment."""
+        outcomes = Outcomes(self.index)
+        left = [key for key in releases if key in self.applied and outcomes.of(key).phase in ("moving", "waiting")]
+        ready = {key: ready_of(self.index.manifest(key)) for key in left[:_TOLD]}
+        texts = {key: f": {it.get('message')}" if it.get("status") == FALSE else "" for key, it in ready.items()}
+        return listed((f"{key}{texts.get(key, '')}" for key in left), _TOLD)
 
     async def _in_vain(self, index: ReleaseIndex, keys: Collection[ObjectKey]) -> bool:
         """Whether these releases, all that have not settled, lack what nothing of this commit brings any more: no
