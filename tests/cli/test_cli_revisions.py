@@ -266,18 +266,19 @@ def test_delete_asks_uninstalls_and_waits(
     assert "made" not in helm.listed(helm_cli, namespace)
 
 
-def test_a_deleted_release_is_put_back_with_the_next_commit_as_the_warning_says(
+def test_a_deleted_release_is_put_back_at_once_as_the_warning_says(
     gitsync: Gitsync, serving: Serving, control_plane: Cluster
 ) -> None:
     namespace = serving.namespace
     serving.synced({"back.yaml": release(namespace, "back", values={"workload": False})}, "back")
+    before = serving.agent.count
     said = gitsync("delete", "helmrelease", "back", "-n", namespace, "--silent")
-    when = "with the next commit, or within ten minutes"
+    assert (said.code, said.out) == (0, f"HelmRelease/{namespace}/back is deleted\n")
     assert said.err == (
-        f"warning: HelmRelease/{namespace}/back comes from Git and will be put back {when}: "
+        f"warning: HelmRelease/{namespace}/back comes from Git and will be put back at once: "
         "remove it from back.yaml:1:1\n"
     )
-    serving.synced({"README": "a fleet of ships"}, "nothing about any release")
+    serving.agent.wait_for("release installed", release=f"{namespace}/back", after=before)
     assert message_of(control_plane, namespace, "back")
 
 
@@ -291,7 +292,7 @@ def test_delete_and_create_of_what_git_has_name_the_file(gitsync: Gitsync, servi
     )
     said = gitsync("delete", "source", "helm", "charts", "-n", namespace, "--silent")
     assert said.code == 0
-    assert "comes from Git and will be put back within ten minutes: remove it from charts.yaml:1:1" in said.err
+    assert "comes from Git and will be put back at once: remove it from charts.yaml:1:1" in said.err
 
 
 class _Answer:

@@ -9,6 +9,7 @@ import typer
 
 from gitsync.api.identity import ObjectKey
 from gitsync.api.impliedchart import implied_by
+from gitsync.api.kinds import NOTIFICATION_GROUP
 from gitsync.cli.common.durations import Timeout, Wait, seconds
 from gitsync.cli.common.kinds import CHART, KINDS, RELEASE, Kind
 from gitsync.cli.common.liveobject import LiveObject, connected, find, warn
@@ -53,9 +54,9 @@ async def _look(settings: Settings, key: ObjectKey) -> LiveObject:
     async with connected(settings) as cluster:
         live = await find(cluster, key)
     if origin := origin_of(live.manifest):
-        # Every commit looks at all HelmReleases; at a source, one that changes it and the full comparison.
-        when = "with the next commit, or " if key.kind == RELEASE.kind else ""
-        warn(f"{key} comes from Git and will be put back {when}within ten minutes: remove it from {origin}")
+        # The agent hears at once of the kinds that it reconciles, of others when all is compared with the cluster.
+        when = "within ten minutes" if key.group == NOTIFICATION_GROUP else "at once"
+        warn(f"{key} comes from Git and will be put back {when}: remove it from {origin}")
     if key.kind == CHART.kind and (release := implied_by(live.manifest)) is not None:
         warn(f"{key} was made for {release}, and will be made again")
     if key.kind == RELEASE.kind and live.is_suspended:
@@ -65,9 +66,10 @@ async def _look(settings: Settings, key: ObjectKey) -> LiveObject:
 
 async def _delete(settings: Settings, seen: LiveObject, patience: float | None) -> None:
     async with connected(settings) as cluster:
-        await cluster.delete(seen.key, uid=seen.manifest["metadata"]["uid"])
+        uid = seen.manifest["metadata"]["uid"]
+        await cluster.delete(seen.key, uid=uid)
         if patience is None:
             write(f"{seen.key} is being deleted\n")
             return
-        await until_gone(cluster, seen.key, patience)
+        await until_gone(cluster, seen.key, uid, patience)
         write(f"{seen.key} is deleted\n")

@@ -55,10 +55,11 @@ async def answered(live: LiveObject, token: str, patience: float) -> bool:
     return report(last)
 
 
-async def until_gone(cluster: Cluster, key: ObjectKey, patience: float) -> None:
-    """Return when an object that was deleted exists no more. Raises: NotReadyInTime."""
+async def until_gone(cluster: Cluster, key: ObjectKey, uid: str, patience: float) -> None:
+    """Return when an object that was deleted exists no more; another one may be in its place already. Raises:
+    NotReadyInTime."""
     try:
-        await _until_object(cluster, key, lambda manifest: manifest is None, patience)
+        await _until_object(cluster, key, lambda it: it is None or it["metadata"]["uid"] != uid, patience)
     except TimeoutError:
         message = f"{key} is still being deleted after {format_duration(patience)}"
         hint = "the agent uninstalls it first: is one running? gitsync check looks, and gitsync logs shows what it says"
