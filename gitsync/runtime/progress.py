@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 
 from gitsync.errors import GitsyncError
 
@@ -52,11 +52,15 @@ async def telling(reason: Callable[[], str]) -> AsyncIterator[None]:
                 again = await report(why) if (why := reason()) else True
                 await asyncio.sleep(SILENCE)
 
+    loop, inside = asyncio.get_running_loop(), copy_context()
+
     def begin() -> None:
         nonlocal task
-        task = asyncio.ensure_future(tell())
+        task = loop.create_task(tell(), context=inside)
 
-    silence = asyncio.get_running_loop().call_later(SILENCE, begin)  # no task for the many that are over sooner
+    # No task for the many that are over sooner. A timer that is cancelled keeps its context until its time, and with
+    # that whoever listens: so it has an empty one.
+    silence = loop.call_later(SILENCE, begin, context=Context())
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gitsync.api.identity import CommitInfo, ObjectKey
@@ -122,6 +122,7 @@ def outputs(text: str) -> dict[str, str]:
 @given(secret=SECRETS, before=WORDS, after=WORDS, data=st.data())
 def test_every_way_out_masks_what_is_kept(secret: str, before: str, after: str, data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(spellings(secret)))
+    assume(not any(tells(shown, secret) for shown in outputs(f"{before}  {after}").values()))
     with keeping_secrets():
         keep_secret(frozenset({secret}))
         for where, shown in outputs(f"{before} {form} {after}").items():
@@ -131,6 +132,7 @@ def test_every_way_out_masks_what_is_kept(secret: str, before: str, after: str, 
 @given(secret=SECRETS, data=st.data())
 def test_every_way_out_masks_what_is_registered(secret: str, data: st.DataObject) -> None:
     forget_secrets()
+    assume(not any(tells(shown, secret) for shown in outputs("a  b").values()))  # "Releas" is in a word of ours
     register_secret(secret)
     try:
         for where, shown in outputs(f"a {data.draw(st.sampled_from(spellings(secret)[:-2]))} b").items():

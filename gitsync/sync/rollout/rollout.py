@@ -310,7 +310,7 @@ class Rollout:
         self.report.timeline.turn(step.key, Turn("wait", why))
         self._waits[step.key] = why
         try:
-            with reporting(self._tell):
+            with reporting(_passed_on(self._outside)):
                 async with telling(self._why_waiting):
                     return await change
         finally:
@@ -321,10 +321,6 @@ class Rollout:
     def _why_waiting(self) -> str:
         """What the first objects wait for that cannot be applied yet: the same for all who tell it."""
         return listed((f"{key}: {why}" for key, why in self._waits.items()), _TOLD)
-
-    async def _tell(self, reason: str) -> bool | None:
-        """Tell it to whoever asked for all of this, without a line: each object has one."""
-        return await self._outside(reason) if self._outside is not None else None
 
     def _is_over(self, step: Step) -> None:
         """Nothing is done about a step, for now or for good: who waits for what it brings may have to wait no more."""
@@ -454,16 +450,7 @@ class Rollout:
     async def _settle_releases(self, releases: Sequence[ObjectKey]) -> None:
         """Follow the commit's releases, from when they have been applied."""
         await self._tried.all_of(releases)
-        told = ""
-
-        async def tell(reason: str) -> bool:
-            nonlocal told
-            if reason != told:
-                told = reason
-                await self._tell(reason)
-            return self._outside is not None
-
-        with reporting(tell):
+        with reporting(_passed_on(self._outside, news_only=True)):
             async with telling(lambda: self._unsettled(releases)):
                 await self._releases.follow(self.spec.settle_timeout, self.hopeless or self._in_vain)
         outcomes = Outcomes(self.index)
@@ -528,6 +515,22 @@ class Rollout:
         if not self.spec.waits or self.spec.is_release(key) or (self.spec.is_root and is_kustomization(key)):
             return False
         return bool(self.spec.cluster) or not (is_statusless(key) or (self.hopeless is not None and is_own_kind(key)))
+
+
+def _passed_on(outside: Listener | None, *, news_only: bool = False) -> Listener:
+    """Tells it to whoever asked for all of this, without a line: each object has one. Holds nothing else: timers that
+    are set meanwhile keep it until their time, also when they are cancelled."""
+    told = ""
+
+    async def tell(reason: str) -> bool | None:
+        nonlocal told
+        if outside is None or (news_only and reason == told):
+            return outside is not None
+        told = reason
+        again = await outside(reason)
+        return news_only or again
+
+    return tell
 
 
 def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:
