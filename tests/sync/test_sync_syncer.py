@@ -17,6 +17,7 @@ from gitsync.apply.live import LIST_ALL_FROM
 from gitsync.backoff import Reminders
 from gitsync.cluster.transport import Answer, Request
 from gitsync.errors import ClusterUnavailable, Forbidden, GitsyncError, NotFound, OwnedByAnother
+from gitsync.runtime.interrupt import Interrupt
 from gitsync.sync.plan import SyncPlan
 from gitsync.sync.reporting.report import Failures, Report
 from gitsync.sync.rollout.leaving import Leaving
@@ -73,6 +74,19 @@ async def test_a_sync_remembers_before_it_applies_and_forgets_after_it_has_delet
 
     await place.sync(SECOND, AFTER, full=True)
     assert place.written == [], "nothing is written when nothing is done"
+
+
+async def test_no_deletion_is_begun_once_a_newer_commit_is_there(place: Place) -> None:
+    await place.sync(FIRST, BEFORE)
+    interrupt = Interrupt()
+    interrupt.set("there is a newer commit, which may want it again")
+    fewer = {name: text for name, text in BEFORE.items() if name != "dropped"}
+    place.cluster.expect()
+    result = await place.syncer.sync(await place.desired(SECOND, fewer), full=False, files=1, interrupt=interrupt)
+    assert result.result == "superseded"
+    assert await place.live("dropped") is not None
+    await place.sync(THIRD, fewer)
+    assert await place.live("dropped") is None
 
 
 async def test_many_objects_that_wait_for_their_turn_are_no_tasks(place: Place) -> None:

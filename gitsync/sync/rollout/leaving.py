@@ -12,6 +12,7 @@ from gitsync.api.identity import ObjectKey
 from gitsync.graph import Graph
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.syncclaims import SyncClaims
+from gitsync.runtime.interrupt import Interrupt
 from gitsync.runtime.progress import telling
 from gitsync.runtime.reached import Reached
 from gitsync.runtime.together import finish_all, until_one_ends
@@ -46,9 +47,10 @@ class Leaving:
     def __post_init__(self) -> None:
         self._gone: Reached[ObjectKey] = Reached()
 
-    def run(self) -> Iterator[Awaitable[None]]:
-        """For each entry, what is to be awaited, all at once."""
-        return (self._prune(entry, needs) for entry, needs in self._entries())
+    def run(self, interrupt: Interrupt) -> Iterator[Awaitable[None]]:
+        """For each entry, what is to be awaited, all at once. Raises: Superseded. No deletion is begun once a newer
+        commit is there, which may want the object again, or have it wanted by nobody else."""
+        return (self._prune(entry, needs, interrupt) for entry, needs in self._entries())
 
     async def forget_taken(self) -> None:
         """Forget what others, for whom it was left, have taken already: they may have done so before it was said to be
@@ -102,13 +104,14 @@ class Leaving:
         releases = [key] if self.spec.is_release(key) else self.index.ancestry.of_sync(key.namespaced_name)
         return chain.from_iterable(map(self.index.owners.losers, releases))
 
-    async def _prune(self, entry: Entry, needs: frozenset[ObjectKey]) -> None:
+    async def _prune(self, entry: Entry, needs: frozenset[ObjectKey], interrupt: Interrupt) -> None:
         """Delete what left Git, after what depends on it, and not before what may take its place is ready."""
         try:
             self.report.timeline.turn(entry.key, Turn("wait", _TO_GO))
             await self._gone.all_of(needs)
             await self._until_replaced(entry.key)
             await self._until_unneeded(entry.key)
+            interrupt.check()
             self.report.timeline.turn(entry.key, Turn("apply", "is deleted"))
             left = (key for key in sorted(needs & self._left) if needs_kept(entry.key, key))
             needed_by = next((key for key in left if not self.pruner.is_left_for(key, entry.key)), None)

@@ -174,7 +174,7 @@ class Rollout:
                 self._settle_releases(releases),
                 *(self._settle(namespace, interrupt) for namespace in self._namespaces()),
                 self._settle_standing(interrupt),
-                *self.leaving.run(),
+                *self.leaving.run(interrupt),
             )
             if any(self.spec.is_release(entry.key) for entry in self.plan.prune):
                 # One that waited for another to be removed goes on by now, and so does who waited for it.
