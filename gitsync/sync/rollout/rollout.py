@@ -194,8 +194,7 @@ class Rollout:
     async def _take_stages(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
         async with as_one() as tasks:
             for stage in self.plan.stages:
-                if interrupt.is_set:
-                    interrupt.check()
+                interrupt.check()
                 self._busy |= {step.key for step in stage}
                 for step in stage:
                     self.report.timeline.turn(step.key, APPLY)
