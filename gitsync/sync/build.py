@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ import structlog
 
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.kustomization import Kustomization
 from gitsync.build import Directories, KeysOf, SpecOf, as_it_is
-from gitsync.errors import ChartError, GitRefused
+from gitsync.errors import ArtifactError, ChartError, GitRefused
 from gitsync.git import Resolved
 from gitsync.logs import Once
 from gitsync.manifests import Desired
@@ -20,13 +22,17 @@ from gitsync.release.flux import runs_flux
 from gitsync.sources.charts.chart import WantedChart
 from gitsync.sources.charts.dependencies import LocalDependencies
 from gitsync.sources.charts.helmchart import content_id
-from gitsync.sources.git import Verification, verified
+from gitsync.sources.git import Content, Verification, verified
+from gitsync.sources.git.compose import left_of, without_ignored
 from gitsync.sources.resolve.artifacts import Artifact, Head, meaning
+from gitsync.sources.resolve.gitartifact import less
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
+    from gitsync.api.sources import GitRepository
     from gitsync.charts.workers import Workers
     from gitsync.git import Mirror
+    from gitsync.tree import Tree
 
 
 log = structlog.get_logger(__name__)
@@ -84,13 +90,26 @@ class CommitSource:
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
         found = await self.directories.read(commit, tree, self.path, self.keys_of, self.spec_of)
+        if (left := await self._left_of(tree, found)) is not tree:
+            read = await self.directories.read(commit, left, self.path, self.keys_of, self.spec_of)
+            found = replace(read, tree=tree)
         desired = self._without_flux(found)
-        objects, artifact = dict(desired.objects), Artifact(commit, tree)
+        objects, artifacts = dict(desired.objects), {Content(): Artifact(commit, tree)}
         for key, release in desired.helm_releases.items():
-            chart = await self._chart(release, artifact) if self._has_chart(release, desired) else None
+            chart = await self._chart(release, desired, artifacts) if self._has_chart(release, desired) else None
             parts = [part for part in (objects[key].digest, chart, _values(release, desired)) if part]
             objects[key] = replace(objects[key], digest="+".join(parts))
         return replace(desired, objects=objects)
+
+    async def _left_of(self, tree: Tree, desired: Desired) -> Tree:
+        """The tree without what the GitRepository leaves out by which the directory's own Kustomization names this
+        repository; the very tree when that is nothing in the directory, or cannot be read."""
+        models = (item.model for item in desired.objects.values())
+        own = [it for it in models if isinstance(it, Kustomization) and it.path == self.path]
+        declared = next((it for root in own if (it := self._declared(root.source, desired)) is not None), None)
+        with suppress(ArtifactError):  # which the GitRepository says itself
+            return await without_ignored(tree, self.path, less(declared))
+        return tree
 
     def _without_flux(self, desired: Desired) -> Desired:
         """Without what runs Flux itself, which a repository of ``flux bootstrap`` holds: gitsync does its work."""
@@ -102,19 +121,28 @@ class CommitSource:
 
     def _has_chart(self, release: HelmRelease, desired: Desired) -> bool:
         """Whether a release means this repository, as far as the commit says."""
-        declared = desired.git_repositories.get(release.source)
-        if declared is None:
+        if release.source not in desired.git_repositories:
             return bool(meaning(release.source, self.name))
-        source = self.mirror.source
-        head = Head(source.url, source.reference, self.mirror.default_branch, self.mirror.cloned_from)
-        return head.is_meant_by(release.source, declared, brought=True)
+        return self._declared(release.source, desired) is not None
 
-    async def _chart(self, release: HelmRelease, artifact: Artifact) -> str | None:
-        wanted = WantedChart.of(release)
+    def _declared(self, key: ObjectKey, desired: Desired) -> GitRepository | None:
+        """A GitRepository of the commit that means this repository."""
+        declared, source = desired.git_repositories.get(key), self.mirror.source
+        head = Head(source.url, source.reference, self.mirror.default_branch, self.mirror.cloned_from)
+        return declared if declared is not None and head.is_meant_by(key, declared, brought=True) else None
+
+    async def _chart(self, release: HelmRelease, desired: Desired, artifacts: dict[Content, Artifact]) -> str | None:
+        """The identity of a release's chart; ``artifacts`` are by what is left of the commit, and become more."""
+        wanted, content = WantedChart.of(release), less(self._declared(release.source, desired))
+        if wanted is None:
+            return None
         try:
-            return await content_id(wanted, artifact, self._dependencies) if wanted is not None else None
-        except ChartError:
-            return None  # the release itself says what is wrong with its chart
+            if content not in artifacts:
+                whole = artifacts[Content()]
+                artifacts[content] = replace(whole, tree=await left_of(whole.tree, content))
+            return await content_id(wanted, artifacts[content], self._dependencies)
+        except (ArtifactError, ChartError):
+            return None  # the release itself says what is wrong with its chart, or its source
 
 
 def flux_itself(desired: Desired) -> frozenset[ObjectKey]:

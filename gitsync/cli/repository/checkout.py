@@ -18,6 +18,7 @@ from gitsync.cli.common.output import progress
 from gitsync.errors import GitRefused
 from gitsync.git.links import expand
 from gitsync.git.listing import Item, Kind
+from gitsync.git.source import cloned_from
 from gitsync.manifests import Desired
 from gitsync.tree import Entries
 from gitsync.tree import Tree as FileTree
@@ -34,13 +35,15 @@ _NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 @dataclass(frozen=True, slots=True)
 class Tree:
     """The files of a repository. ``path`` is the directory with the manifests, "" for the root; ``shown`` is how an
-    Origin's path is written so that the reader's editor finds the file.
+    Origin's path is written so that the reader's editor finds the file. ``url`` is where the repository is, or what it
+    was cloned from, "" where nobody says.
     """
 
     commit: CommitInfo
     files: FileTree
     path: str
     shown: Callable[[str], str]
+    url: str = ""
 
     async def whole(self, settings: Settings) -> tuple[Desired, WholeCommit]:
         """What the files want, those of Kustomizations included, and what is known of these."""
@@ -90,7 +93,7 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
             files = await mirror.artifact(commit.id)
-        yield Tree(commit, files, settings.path, lambda path: path)
+        yield Tree(commit, files, settings.path, lambda path: path, mirror.cloned_from or source.url)
 
 
 def with_own_repository(settings: Settings) -> Settings:
@@ -137,6 +140,7 @@ def _working_tree(directory: Path, path: str) -> Tree:
         files=FileTree("", _entries(top, names), read),
         path="" if below == Path() else below.as_posix(),
         shown=lambda name: os.path.relpath(top / name),
+        url=cloned_from(top),
     )
 
 

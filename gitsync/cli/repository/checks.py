@@ -360,9 +360,9 @@ def _named(source: ObjectKey) -> str:
     return f"{source.kind} '{source.namespaced_name}'"
 
 
-async def own_artifacts(desired: Desired, name: str) -> Artifacts:
-    """The repository that is looked at, as the sync ``name`` would have it. Nobody says what its URL is, so a
-    GitRepository of which a chart's folder is here counts as this one."""
+async def own_artifacts(desired: Desired, name: str, url: str) -> Artifacts:
+    """The repository that is looked at, as the sync ``name`` would have it. A GitRepository counts as this one by its
+    ``url``, as far as that is known, or when a chart's folder is here."""
     artifact, assumed = Artifact.of(desired), set()
     asking: list[HelmRelease | HelmChart] = [*desired.helm_releases.values(), *desired.helm_charts.values()]
     for wanted in filter(None, map(WantedChart.of, asking)):
@@ -373,4 +373,4 @@ async def own_artifacts(desired: Desired, name: str) -> Artifacts:
             and await artifact.tree.directory_digest(path) is not None
         ):
             assumed.add(wanted.source)
-    return Artifacts.of_commit(name, "", artifact, assumed)
+    return Artifacts.of_commit(name, url, artifact, assumed)

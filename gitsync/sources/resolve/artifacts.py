@@ -62,12 +62,12 @@ class Head:
     is_tried: bool = False
 
     def is_meant_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
-        """Whether a GitRepository is nothing but this: by its URL and reference, or as that by which the repository
-        itself, which has ``brought`` it, names itself."""
+        """Whether a GitRepository is nothing but this, or what it leaves of this: by its URL and reference, or as that
+        by which the repository itself, which has ``brought`` it, names itself."""
         # Whose signatures the repository must carry is said by its own GitRepository, which the agent heeds: by another
         # one, anybody could have it held up.
         is_signed = declared.spec.verify is not None and key != BOOTSTRAP
-        return self.is_named_by(key, declared, brought=brought) and _is_whole(declared) and not is_signed
+        return self.is_named_by(key, declared, brought=brought) and _adds_nothing(declared) and not is_signed
 
     def is_named_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
         """The same, whatever more it asks for."""
@@ -98,11 +98,10 @@ def reference_of(ref: DeclaredReference | None) -> GitReference:
     return GitReference(ref.branch, ref.tag, ref.semver, ref.name, ref.commit)
 
 
-def _is_whole(declared: GitRepository) -> bool:
-    """Whether it asks for a commit as it is."""
+def _adds_nothing(declared: GitRepository) -> bool:
+    """Whether it asks for a commit, or for less."""
     spec = declared.spec
-    more = (spec.ignore, spec.sparse_checkout, spec.recurse_submodules, spec.include)
-    return not any(more) and not any(True for _ in refused(declared))
+    return not (spec.recurse_submodules or spec.include) and not any(True for _ in refused(declared))
 
 
 class SyncedRepository:
@@ -217,11 +216,11 @@ class Artifacts:
 
     @classmethod
     def of_commit(cls, sync: str, url: str, artifact: Artifact, assumed: Iterable[ObjectKey] = ()) -> Artifacts:
-        """As they are once an artifact of this sync is carried out. The GitRepositories that are ``assumed`` mean it,
-        whatever they say."""
+        """As they are once an artifact of this sync is carried out, which any branch may have next. The GitRepositories
+        that are ``assumed`` mean it, whatever they say."""
         artifacts = cls()
         artifacts._assumed = frozenset(assumed)
-        artifacts.add(sync, Head(url)).carry_out(artifact, ())
+        artifacts.add(sync, Head(url, is_tried=True)).carry_out(artifact, ())
         return artifacts
 
     def add(self, sync: str, head: Head) -> SyncedRepository:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import GitRepository
+from gitsync.errors import ArtifactError
 from gitsync.git import GitCredentials, Resolved
 from gitsync.logins import Logins
 from gitsync.signatures import TrustedKeys
 from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part, Verification
+from gitsync.sources.git.spec import content_id
 from gitsync.sources.git.verification import Mode
 from gitsync.sources.resolve.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
 from gitsync.sources.resolve.commitsources import ALL_READ, CommitSources, Unread, not_ready, use_of
@@ -36,6 +38,12 @@ class GitLookup(Protocol):
 
         Raises: SourceNotReady when there is none, or nothing could be had from it as it is now; GitUnavailable when
         what it stands for has to be fetched again.
+        """
+
+    async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
+        """What a GitRepository that names a synced repository has of that one's artifact: not what it ignores.
+
+        Raises: SourceNotReady for patterns that cannot be read; NoRoom; what the tree raises.
         """
 
 
@@ -87,17 +95,43 @@ def included(repository: ObjectKey, name: str) -> ObjectKey:
     return ObjectKey(SOURCE_GROUP, GIT_REPOSITORY, repository.namespace, name)
 
 
-def synced_part(repository: SyncedRepository) -> Part | None:
-    """A synced repository as something that is included; None before its first commit."""
+def synced_part(repository: SyncedRepository, declared: GitRepository | None, git: GitArtifacts) -> Part | None:
+    """A synced repository, as a GitRepository has it, as something that is included; None before its first commit."""
     artifact = repository.current
     if artifact is None:
         return None
 
     async def tree() -> Tree:
-        return artifact.tree
+        return (await chosen(git, declared, artifact)).tree
 
     revision = Resolved(artifact.commit.id, repository.head.reference.branch or repository.head.branch).revision
-    return Part(revision, artifact.commit.id, "", tree)
+    return Part(revision, content_id(artifact.commit.id, less(declared), ()), "", tree)
+
+
+async def chosen(git: GitArtifacts, declared: GitRepository | None, artifact: Artifact) -> Artifact:
+    """What a GitRepository leaves of a synced repository's artifact. Raises: as GitArtifacts.chosen."""
+    content = less(declared)
+    if declared is None or content == Content():
+        return artifact
+    return replace(artifact, tree=await git.chosen(artifact.tree, content, declared.metadata.namespace))
+
+
+async def left_of(git: GitArtifacts, artifacts: Artifacts, key: ObjectKey, artifact: Artifact) -> Artifact:
+    """See GitLookup."""
+    try:
+        return await chosen(git, artifacts.declared(key), artifact)
+    except ArtifactError as error:
+        raise not_ready(key, error.message, error.hint) from error
+
+
+def is_as_committed(key: ObjectKey, artifacts: Artifacts) -> bool:
+    """Whether a source is a synced repository with all its files, also those that no artifact of Flux would have."""
+    return artifacts.find(key) is not None and less(artifacts.declared(key)) == Content()
+
+
+def less(declared: GitRepository | None) -> Content:
+    """What a GitRepository leaves out of a commit that it names; nothing where there is no GitRepository."""
+    return Content() if declared is None else Content(declared.spec.ignore, declared.spec.sparse_checkout)
 
 
 class CommitGitRepositories:
@@ -130,6 +164,10 @@ class CommitGitRepositories:
         spec, artifact, parts = await self._find(key, ())
         return Artifact(artifact.info, await self._git.tree(spec, artifact, parts))
 
+    async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
+        """See GitLookup."""
+        return await left_of(self._git, self._artifacts, key, artifact)
+
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """The tree that a GitRepository stands for. Raises: SourceNotReady."""
         spec, artifact, parts = await self._find(key, ())
@@ -152,7 +190,7 @@ class CommitGitRepositories:
     async def _part(self, repository: ObjectKey, name: str, around: tuple[ObjectKey, ...]) -> Part:
         key = included(repository, name)
         synced = self._artifacts.meant_by(key)
-        if synced is not None and (part := synced_part(synced)) is not None:
+        if synced is not None and (part := synced_part(synced, self._artifacts.declared(key), self._git)) is not None:
             return part
         spec, artifact, parts = await self._find(key, around)
         return Part(
