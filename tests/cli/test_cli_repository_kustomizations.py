@@ -547,7 +547,7 @@ def test_what_its_own_git_repository_ignores_is_not_read_and_nobody_is_asked_for
     git(here, "remote", "add", "origin", "git@git.invalid:home/ops.git")
     spec = {"interval": "1h", "url": "https://git.invalid/home/ops", "ignore": "/*\n!/clusters\n!/a\n*.off.yaml\n"}
     named = {"kind": "GitRepository", "name": "home"}
-    source = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": spec}
+    source: dict[str, Any] = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": spec}
     source["metadata"] = {"name": "home", "namespace": "default"}
     broken, plain = "kind: [", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n"
     files = {
