@@ -125,7 +125,7 @@ def test_what_the_repository_s_own_git_repository_ignores_is_not_there(
         "metadata": {"name": "web", "namespace": "flux-system"},
         "spec": {"interval": "10m", "targetNamespace": namespace, "chart": {"spec": chart}, "values": {"color": "red"}},
     }
-    files = {
+    files: dict[str, str | None] = {
         **CHART,
         "charts/web/templates/more.off.yaml": CHART["charts/web/templates/cm.yaml"].replace("web}", "more}"),
         "clusters/prod/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n",
