@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -57,6 +57,7 @@ from gitsync.sync.kustomization.storage.journal import KustomizationJournal
 from gitsync.sync.outcome import Hopeless, Outcome
 from gitsync.sync.reconciler import SyncReconciler
 from gitsync.sync.reporting.underway import UnderWay
+from gitsync.sync.spec import SETTLE_TIMEOUT
 from gitsync.web.metrics import Metrics
 from gitsync.web.probes import Probes
 from gitsync.web.receivers.gatekeeper import listening
@@ -283,11 +284,13 @@ class Agent:
         """Sync the head once and wait until everything in it has settled."""
         assert self._repository is not None
         await self._repository.poll()
-        await until_one_ends(self._repository.first_done.wait(), stop.wait())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_TIMEOUT):  # over an outage of the API server, too
+                await until_one_ends(self._repository.first_done.wait(), stop.wait())
         if stop.is_set():
             return 130
         result = self._repository.result
-        if self._repository.error is not None or result is None or result.result in ("held", "superseded"):
+        if not self._repository.first_done.is_set() or result is None or result.result in ("held", "superseded"):
             return 1
         settling = asyncio.ensure_future(self._kustomizations.settling.settle())
         await until_one_ends(settling, stop.wait())

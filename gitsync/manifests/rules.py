@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from gitsync.manifests.ignore import IGNORE_FILE, IgnoreRules
 from gitsync.manifests.limits import MAX_IGNORE_BYTES, MAX_IGNORE_FILES
-from gitsync.tree import TreeEntry
+from gitsync.tree import Entries, TreeEntry
 
 ReadBlobs = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
 
@@ -21,7 +21,7 @@ class RulesReader:
 
     async def read(self, entries: Sequence[TreeEntry], read_blobs: ReadBlobs) -> IgnoreRules:
         """The rules of a tree with these files. What ``read_blobs`` raises is passed on."""
-        files = [entry for entry in entries if entry.path.endswith(IGNORE_FILE) and _is_ignore_file(entry.path)]
+        files = await asyncio.to_thread(_ignore_files, entries)
         identity = tuple((entry.path, entry.blob_id or entry.unreadable) for entry in files)
         if identity == self._files:
             return self._rules
@@ -41,6 +41,13 @@ class RulesReader:
             rules.refuse(too_many[0].path, 0, f"more than {MAX_IGNORE_FILES} {IGNORE_FILE} files")
         self._rules, self._files = rules, identity
         return rules
+
+
+def _ignore_files(entries: Sequence[TreeEntry]) -> list[TreeEntry]:
+    """Those among very many: of all others nothing but the path is looked at."""
+    paths = entries.paths if isinstance(entries, Entries) else (entry.path for entry in entries)
+    found = [number for number, path in enumerate(paths) if path.endswith(IGNORE_FILE) and _is_ignore_file(path)]
+    return [entries[number] for number in found]
 
 
 def _is_ignore_file(path: str) -> bool:

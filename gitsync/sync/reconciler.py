@@ -17,7 +17,7 @@ from gitsync.api.names import RECONCILIATION_SUCCEEDED
 from gitsync.apply.claimant import Claimant
 from gitsync.backoff import Backoff, Outage
 from gitsync.defects import outlive
-from gitsync.errors import ApiError, GitsyncError, GitUnavailable, NotVerified, RetryableError
+from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, GitUnavailable, NotVerified, RetryableError
 from gitsync.git import Poll, Poller, redacted_url, watch_local
 from gitsync.logs import Once, commit_context, keep_secret, keeping_secrets
 from gitsync.manifests import Desired
@@ -72,6 +72,7 @@ class SyncReconciler:
         self._news = asyncio.Event()
         self.result: SyncResult | None = None
         self.error: GitsyncError | None = None
+        #: Set when a sync has ended, in whatever way but that the API server was away: that goes on.
         self.first_done = asyncio.Event()
         #: Called when a sync has ended, and when the repository cannot be read or can be read again.
         self.on_done: Callable[[], None] = lambda: None
@@ -210,7 +211,7 @@ class SyncReconciler:
         if commit is None:
             return None  # nothing has been polled yet
         full, self._full = self._full, False  # it may be asked for again meanwhile
-        is_owed = full
+        is_owed, is_over = full, True
         try:
             desired = await self._source.read(commit)
             keep_secret(desired.opened_values)
@@ -220,6 +221,7 @@ class SyncReconciler:
             self.result = await self._syncer.sync(desired, full=full, files=files, interrupt=interrupt)
             is_owed = False
         except RetryableError as error:
+            is_over = not isinstance(error, ClusterUnavailable)
             self._end(sync_failed(error, commit, self._repository.revision(commit.id)))
             return self._later(commit, error)
         except GitsyncError as error:
@@ -229,8 +231,9 @@ class SyncReconciler:
             return self._backoff.next(name)
         finally:
             self._full |= is_owed
-            self.first_done.set()
-        self._outage.over()
+            if is_over:
+                self.first_done.set()
+        self._went_well()
         if self.result.result in ("succeeded", "failed"):
             self.commit = commit.id
         superseded = self.result.result == "superseded"
@@ -253,6 +256,12 @@ class SyncReconciler:
             METER.ready.add(time.monotonic() - self._found)
             self._found = 0.0
         return None
+
+    def _went_well(self) -> None:
+        """A sync has come to its end; what the one before has ended with is over."""
+        self._outage.over()
+        if self._source_failed is None:
+            self.error = None
 
     def _hold(self, commit: str) -> None:
         self._held = commit

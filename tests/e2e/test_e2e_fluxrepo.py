@@ -13,6 +13,7 @@ from tests.e2e.fluxrepositories import CHART, SYNC, config_map, kustomization, r
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import finished
 from tests.e2e.planning import Commits
+from tests.git.git_world import Repository
 
 
 @pytest.fixture
@@ -158,3 +159,86 @@ def test_what_the_repository_s_own_git_repository_ignores_is_not_there(
     commits.commit({"clusters/prod/sync.yaml": sync("!/notes")})
     assert commits.run() == 0
     assert there() == {"one", "web", "two", "root", "three", "more"}
+
+
+def test_patterns_that_cannot_be_read_hold_nobody_up(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """Only a commit puts them right: nothing waits for that, and what is there stays."""
+    files: dict[str, str | None] = {
+        "clusters/prod/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n",
+        "clusters/prod/sync.yaml": SYNC.replace("spec: {interval: 1m", 'spec: {interval: 1m, ignore: "[[a"'),
+        "clusters/prod/apps.yaml": kustomization("apps", "./apps", targetNamespace=namespace),
+        "apps/one.yaml": config_map("one"),
+    }
+    agent = new_agent(fleet, "--path=clusters/prod", "--once")
+    fleet.commit(files, "patterns")
+    assert agent.start().wait(60) == 1
+    (unready,) = agent.said("not ready", kustomization="flux-system/apps")
+    assert "spec.ignore:1: not a pattern" in unready.fields["why"]
+    status = json.loads(kubectl("get", "gitrepository", "flux-system", "-n", "flux-system", "-o", "json"))["status"]
+    conditions = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
+    assert conditions["Stalled"] == ("True", "GitOperationFailed")
+
+    fleet.commit({"clusters/prod/sync.yaml": SYNC}, "put right")
+    assert agent.start().wait(60) == 0
+    status = json.loads(kubectl("get", "gitrepository", "flux-system", "-n", "flux-system", "-o", "json"))["status"]
+    assert "Stalled" not in {item["type"] for item in status["conditions"]}
+    kubectl("get", "configmap", "one", "-n", namespace)
+
+
+def test_who_uses_the_repository_by_a_source_of_a_kustomization_hears_of_it_and_of_what_it_ignores(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """A release, and what is made of it, come before the GitRepository, and go by its patterns from then on."""
+
+    def source(ignored: str) -> str:
+        named = SYNC.partition("---")[0].replace("name: flux-system,", "name: own,")
+        return named.replace("spec: {interval: 1m", f"spec: {{interval: 1m, ignore: {json.dumps(ignored)}")
+
+    Repository(fleet.path).git("remote", "add", "origin", "https://git.example/team/fleet")
+    by = {"kind": "GitRepository", "name": "own"}
+    values = {"valuesFiles": ["charts/web/one.yaml", "charts/web/two.yaml"], "ignoreMissingValuesFiles": True}
+    release = {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": "web", "namespace": "flux-system"},
+        "spec": {
+            "interval": "10m",
+            "targetNamespace": namespace,
+            "chart": {"spec": {"chart": "./charts/web", "sourceRef": by, **values}},
+        },
+    }
+    made = {"name": "made", "copy": [{"from": "@own/apps/**", "to": "@artifact/"}]}
+    generator = {
+        "apiVersion": "source.extensions.fluxcd.io/v1beta1",
+        "kind": "ArtifactGenerator",
+        "metadata": {"name": "made", "namespace": "flux-system"},
+        "spec": {"sources": [{"alias": "own", **by}], "artifacts": [made]},
+    }
+    external = {"kind": "ExternalArtifact", "name": "made"}
+    files: dict[str, str | None] = {
+        **CHART,
+        "charts/web/one.yaml": "color: red\n",
+        "charts/web/two.yaml": "color: blue\n",
+        "clusters/prod/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n",
+        "clusters/prod/sync.yaml": SYNC,
+        "clusters/prod/release.yaml": json.dumps(release),
+        "clusters/prod/made.yaml": json.dumps(generator),
+        "clusters/prod/sources.yaml": kustomization("sources", "./sources"),
+        "clusters/prod/apps.yaml": kustomization("apps", "./", targetNamespace=namespace, sourceRef=external),
+        "sources/own.yaml": source("two.yaml\n"),
+        "apps/one.yaml": config_map("one"),
+        "apps/two.yaml": config_map("two"),
+    }
+    fleet.commit(files, "all")
+    agent = new_agent(fleet, "--path=clusters/prod").start()
+    agent.wait_for("release installed", release="flux-system/web", timeout=30)
+    kubectl("wait", "--for=create", "configmap/one", "-n", namespace, "--timeout=30s")
+    assert data(kubectl, namespace, "web") == {"color": "red"}
+
+    fleet.commit({"sources/own.yaml": source("three.yaml\n")}, "more of it")
+    agent.wait_for("release upgraded", release="flux-system/web", timeout=30)
+    assert data(kubectl, namespace, "web") == {"color": "blue"}
+    kubectl("wait", "--for=create", "configmap/two", "-n", namespace, "--timeout=30s")
+    agent.stop()

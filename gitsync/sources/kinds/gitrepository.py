@@ -22,6 +22,7 @@ from gitsync.api.sources import GitRepository
 from gitsync.api.status import Artifact as StatusArtifact
 from gitsync.api.status import GitRepositoryStatus
 from gitsync.errors import (
+    ArtifactError,
     ArtifactPending,
     FieldErrors,
     GitAuthRefused,
@@ -32,7 +33,7 @@ from gitsync.errors import (
 )
 from gitsync.git import Resolved
 from gitsync.logins import Logins
-from gitsync.sources.git import GitArtifact, GitArtifacts, GitSpec, Part, Verification
+from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitSpec, Part, Verification
 from gitsync.sources.kinds.artifactsource import ArtifactSources
 from gitsync.sources.kinds.reconciler import Outcome, Words
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository, reference_of
@@ -42,6 +43,7 @@ from gitsync.sources.resolve.gitartifact import (
     git_spec,
     included,
     left_of,
+    less,
     plain_git_spec,
     plain_verification,
     synced_part,
@@ -89,8 +91,9 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         #: Has one reconciled.
         self.wake: Callable[[ObjectKey], None] = lambda _: None
         self._parts: dict[ObjectKey, tuple[Part, ...]] = {}
-        #: By those that follow a synced repository, the commit that was told of last, "" for none.
-        self._followed: dict[ObjectKey, str] = {}
+        #: By those that follow a synced repository, the commit that was told of last, "" for none, and what they leave
+        #: of it, as who uses them knows it; None when nobody does.
+        self._followed: dict[ObjectKey, tuple[str, Content | None]] = {}
         #: Requests that a synced repository was asked for, with how often it had been polled before.
         self._requests: dict[ObjectKey, tuple[str, int]] = {}
         synced.live = self.declared
@@ -239,21 +242,21 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
     async def _follow(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> Outcome | None:
         """Say what a synced repository has: the commit that is carried out."""
         state = self._state(key)
-        was_another = key not in self._followed and state.generation > 0
         if state.found is not None:
             self._git.forget(key, state.found[0])
         state.found, state.error, state.generation = None, None, source.metadata.generation
         state.reason = self.unreachable
-        told = self._followed.setdefault(key, "")
+        told, known = self._followed.setdefault(key, ("", None))
         if self._awaits_poll(key, source, repository):
             return None
         if repository.error is not None:
             raise repository.error
         artifact = repository.current
         if artifact is None:
+            self._followed[key] = "", less(source)  # the first commit itself tells who uses it
             return None
+        self._followed[key] = artifact.commit.id, None
         if told != artifact.commit.id:
-            self._followed[key] = artifact.commit.id
             for other in self._including(key):
                 self.wake(other)
         wanted, signed = None, ""
@@ -267,7 +270,8 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         resolved = Resolved(artifact.commit.id, reference.name or reference.tag or reference.branch)
         tree = (await chosen(self._git, source, artifact)).tree
         digest = hashlib.sha256(str(await tree.directory_digest()).encode()).hexdigest()
-        outcome = _outcome(key, source, resolved, f"sha256:{digest}", (), was_another, signed)
+        self._followed[key] = artifact.commit.id, less(source)
+        outcome = _outcome(key, source, resolved, f"sha256:{digest}", (), known != less(source), signed)
         return replace(outcome, commit=artifact.commit)
 
     def _awaits_poll(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> bool:
@@ -295,6 +299,10 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         if isinstance(error, GitAuthRefused | LoginRefused):
             return AUTHENTICATION_FAILED
         return NO_ARTIFACT if isinstance(error, SourceNotReady | ArtifactPending) else super()._reason(key, error)
+
+    def _stalls(self, manifest: Manifest, error: GitsyncError) -> bool:
+        # What is wrong with what it includes may be mended by another one.
+        return super()._stalls(manifest, error) or (isinstance(error, ArtifactError) and not any(_includes(manifest)))
 
     def _condition(self, error: GitsyncError) -> str:
         return INCLUDE_UNAVAILABLE if isinstance(error, SourceNotReady | ArtifactPending) else FETCH_FAILED

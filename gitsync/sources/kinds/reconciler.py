@@ -20,6 +20,7 @@ from gitsync.api.names import (
     INVALID,
     READY,
     SOURCE_VERIFIED,
+    STALLED,
     SUCCEEDED,
     TRUE,
 )
@@ -157,6 +158,10 @@ class SourceReconciler(ABC, Generic[R]):
         """Whether an error is worth another try before the source is due."""
         return not isinstance(error, TerminalError)
 
+    def _stalls(self, manifest: Manifest, error: GitsyncError) -> bool:
+        """Whether nothing but a commit can mend an error: nobody has to wait for that."""
+        return isinstance(error, FieldErrors)
+
     def _gone(self, key: ObjectKey) -> None:
         """The source is no more."""
 
@@ -206,6 +211,8 @@ class SourceReconciler(ABC, Generic[R]):
             said.append((SOURCE_VERIFIED, FALSE, reason, error.message))
         else:
             said.append((self._condition(error), TRUE, reason, error.message))
+        if self._stalls(manifest, error):
+            said.append((STALLED, TRUE, reason, error.message))
         # What is in use was verified, once it was; where nothing of the kind is asked for, nothing of it is said.
         is_verified = (manifest.get("spec") or {}).get("verify") is not None
         await self._say(key, manifest, said, keep=frozenset({SOURCE_VERIFIED} if is_verified else ()))

@@ -117,9 +117,9 @@ async def chosen(git: GitArtifacts, declared: GitRepository | None, artifact: Ar
 
 
 async def left_of(git: GitArtifacts, artifacts: Artifacts, key: ObjectKey, artifact: Artifact) -> Artifact:
-    """See GitLookup."""
+    """See GitLookup. What a release has of the commit before is without what that one ignored."""
     try:
-        return await chosen(git, artifacts.declared(key), artifact)
+        return await chosen(git, artifact.git_repositories.get(key) or artifacts.declared(key), artifact)
     except ArtifactError as error:
         raise not_ready(key, error.message, error.hint) from error
 

@@ -70,9 +70,8 @@ class KustomizationOutcomes:
         if reason == DEPENDENCY_CYCLE:
             return Outcome("failed" if key in self._facts.held else "moving", message)
         if reason == ARTIFACT_FAILED and not has_tried(found.manifest):
-            source = found.source
-            is_on_its_way = bool(self._facts.revision_of(source)) or self._facts.is_coming(source)
-            return Outcome("moving" if is_on_its_way else "waiting", message)
+            # A revision that its source has is one that this was said of: its files cannot be had.
+            return Outcome("moving" if self._facts.is_coming(found.source) else "waiting", message)
         if reason in (DEPENDENCY_NOT_READY, DEPENDENCY_MISSING):
             return Outcome("moving" if self._may_go_on(found) else "waiting", message)
         return Outcome("failed", message)
