@@ -544,7 +544,7 @@ def test_what_its_own_git_repository_ignores_is_not_read_and_nobody_is_asked_for
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A GitRepository with the URL that the clone is of is the repository itself, by whatever name."""
-    git(here, "remote", "add", "origin", "git@git.invalid:home/ops.git")
+    git(here, "remote", "add", "origin", "https://ci:token@git.invalid/home/ops.git")
     spec = {"interval": "1h", "url": "https://git.invalid/home/ops", "ignore": "/*\n!/clusters\n!/a\n*.off.yaml\n"}
     named = {"kind": "GitRepository", "name": "home"}
     source: dict[str, Any] = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": spec}
