@@ -245,7 +245,7 @@ class WholeCommit:
         if not unknown or built.is_unbuilt:
             return replace(built, errors=tuple(named(item, error) for error in built.errors))
         self._said.lacks_variables(item, unknown[0], _why_unknown(unknown[0], desired))
-        doubtful = (ManifestWarning(error.origin, error.key, error.message, error.hint) for error in built.errors)
+        doubtful = (_doubtful(error, unknown[0]) for error in built.errors)
         return replace(built, errors=(), warnings=(*built.warnings, *doubtful))
 
     @staticmethod
@@ -350,6 +350,12 @@ def _not_opened(sealed: int, where: str) -> str:
 
 def _warning(item: DesiredObject, message: str) -> ManifestWarning:
     return ManifestWarning(item.origin, item.key, message)
+
+
+def _doubtful(error: ManifestError, variables: ObjectKey) -> ManifestWarning:
+    """What is wrong where variables are put in that are not known, and were taken to be empty."""
+    doubt = f"it may be right with the variables of {variables}, which are not known here"
+    return ManifestWarning(error.origin, error.key, error.message, f"{error.hint}; {doubt}" if error.hint else doubt)
 
 
 def named(item: DesiredObject, error: ManifestError) -> ManifestError:

@@ -255,6 +255,23 @@ def test_what_many_kustomizations_lack_for_one_reason_is_said_once(
     ]
 
 
+def test_what_is_wrong_without_variables_that_are_not_known_says_so(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that is all variable, as of the certificate of a secret domain."""
+    build = {"substituteFrom": [{"kind": "Secret", "name": "cluster-secrets"}]}
+    files = {
+        "clusters/apps.yaml": kustomization("apps", postBuild=build),
+        "apps/domain.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${DOMAIN/./-}\n",
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    assert (
+        "apps/domain.yaml:4:3: warning: metadata.name is missing (it may be right with the variables of "
+        "Secret/default/cluster-secrets, which are not known here)"
+    ) in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize("path", ["../apps", "./x/../apps/", "/apps/../../apps"])
 def test_a_path_does_not_lead_out_of_the_repository(here: Path, capsys: pytest.CaptureFixture[str], path: str) -> None:
     """kustomize-controller takes such a path from the root."""
