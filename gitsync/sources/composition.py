@@ -74,12 +74,12 @@ class Composition:
             raise ArtifactError(f"{error.origin}: {error.message}", hint="correct it: what it leaves out is not known")
         return rules
 
-    def tree(self, *beside: TextMap) -> Tree:
-        """All of it. ``beside`` is what the first tree's reader keeps."""
+    def tree(self, *beside: TextMap, whole: Tree | None = None) -> Tree:
+        """All of it. ``beside`` is what the first tree's reader keeps; ``whole`` is what it is a part of."""
         if not self._others:
-            return Tree(self.revision, self._entries, self._first, beside=beside)
+            return Tree(self.revision, self._entries, self._first, beside=beside, whole=whole)
         reader = self._reader()
-        return Tree(self.revision, self._entries, reader, beside=[*beside, reader.numbers])
+        return Tree(self.revision, self._entries, reader, beside=[*beside, reader.numbers], whole=whole)
 
     def _reader(self) -> Readers:
         return Readers.of(self._first, self._others)

@@ -259,12 +259,7 @@ class Syncer:
             await self._ensure_flux_system(plan, report)
         self.claim(plan)
         self._take_up(plan)
-        for step in plan.steps:
-            if step.applies:
-                self.wanted.about_to_write(step.key, desired.commit.id)
-            if step.refused:
-                error = OwnedByAnother if step.verdict == "foreign" else NotServed
-                report.failed(step.key, error(step.why), str(step.desired.origin))
+        self._announce(plan, report)
         course = Course(self.cluster, self.index, plan, report, self.spec, self.hopeless)
         rollout = Rollout(
             course,
@@ -305,6 +300,15 @@ class Syncer:
             changed=bool(report.changes),
             emptied=rollout.emptied,
         )
+
+    def _announce(self, plan: SyncPlan, report: Report) -> None:
+        """Have known what is about to be written, and what is refused."""
+        for step in plan.steps:
+            if step.applies:
+                self.wanted.about_to_write(step.key, plan.desired.commit.id)
+            if step.refused:
+                error = OwnedByAnother if step.verdict == "foreign" else NotServed
+                report.failed(step.key, error(step.why), str(step.desired.origin))
 
     def _take_up(self, plan: SyncPlan) -> None:
         """From here on the plan's commit is what the repository has."""

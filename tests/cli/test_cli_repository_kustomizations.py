@@ -561,7 +561,7 @@ def test_what_its_own_git_repository_ignores_is_not_read_and_nobody_is_asked_for
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A GitRepository with the URL that the clone is of is the repository itself, by whatever name."""
-    git(here, "remote", "add", "origin", "git@git.invalid:home/ops.git")
+    git(here, "remote", "add", "origin", "https://ci:token@git.invalid/home/ops.git")
     spec = {"interval": "1h", "url": "https://git.invalid/home/ops", "ignore": "/*\n!/clusters\n!/a\n*.off.yaml\n"}
     named = {"kind": "GitRepository", "name": "home"}
     source: dict[str, Any] = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": spec}
@@ -580,7 +580,7 @@ def test_what_its_own_git_repository_ignores_is_not_read_and_nobody_is_asked_for
     assert "4 objects, 2 Kustomizations, 0 releases: 0 errors, 0 warnings" in capsys.readouterr().err
     write(here, {"clusters/b.yaml": kustomization("b", sourceRef=named), "b/plain.yaml": plain})
     assert main(["validate", "clusters"]) == 1
-    assert "b: is no directory of the repository" in capsys.readouterr().out
+    assert "b: is left out by the ignore or sparseCheckout of the source" in capsys.readouterr().out
     git(here, "remote", "set-url", "origin", "git@git.invalid:home/other.git")
     assert main(["validate", "clusters"]) == 1
     assert "cannot reach https://git.invalid/home/ops" in capsys.readouterr().out

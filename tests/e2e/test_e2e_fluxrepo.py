@@ -151,7 +151,7 @@ def test_what_the_repository_s_own_git_repository_ignores_is_not_there(
     assert commits.run() == 1  # for the notes
     assert there() == {"one", "web"}
     unbuilt = agent.wait_for("kustomization cannot be built", kustomization="flux-system/notes")
-    assert "no directory" in unbuilt.fields["error"]
+    assert "left out by the ignore" in unbuilt.fields["error"]
     found = json.loads(kubectl("get", "gitrepository", "flux-system", "-n", "flux-system", "-o", "json"))["status"]
     assert (found["artifact"]["revision"], found["observedIgnore"][:2]) == (f"main@sha1:{first}", "/*")
 

@@ -18,7 +18,7 @@ from gitsync.cli.common.output import progress
 from gitsync.errors import GitRefused
 from gitsync.git.links import expand
 from gitsync.git.listing import Item, Kind
-from gitsync.git.source import cloned_from
+from gitsync.git.source import cloned_from, redacted_url
 from gitsync.manifests import Desired
 from gitsync.tree import Entries
 from gitsync.tree import Tree as FileTree
@@ -36,7 +36,7 @@ _NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 class Tree:
     """The files of a repository. ``path`` is the directory with the manifests, "" for the root; ``shown`` is how an
     Origin's path is written so that the reader's editor finds the file. ``url`` is where the repository is, or what it
-    was cloned from, "" where nobody says.
+    was cloned from, without a login; "" where nobody says.
     """
 
     commit: CommitInfo
@@ -86,14 +86,13 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
         yield await asyncio.to_thread(_working_tree, Path(target), settings.path)
         return
     from gitsync.agent.parts import open_mirror
-    from gitsync.git import redacted_url
 
     async with open_mirror(settings.model_copy(update={"repo": target})) as mirror:
         source = mirror.source
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
             files = await mirror.artifact(commit.id)
-        yield Tree(commit, files, settings.path, lambda path: path, mirror.cloned_from or source.url)
+        yield Tree(commit, files, settings.path, lambda path: path, redacted_url(mirror.cloned_from or source.url))
 
 
 def with_own_repository(settings: Settings) -> Settings:
@@ -140,7 +139,7 @@ def _working_tree(directory: Path, path: str) -> Tree:
         files=FileTree("", _entries(top, names), read),
         path="" if below == Path() else below.as_posix(),
         shown=lambda name: os.path.relpath(top / name),
-        url=cloned_from(top),
+        url=redacted_url(cloned_from(top)),
     )
 
 

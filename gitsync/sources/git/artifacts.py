@@ -161,7 +161,7 @@ class GitArtifacts:
                 return found
             composition = await composed(tree, content, {}, [], self._memory.making)
             self._memory.forget(lambda other: isinstance(other, _Chosen) and other.content == content)
-            return await self._memory.make(key, owner, partial(asyncio.to_thread, composition.tree))
+            return await self._memory.make(key, owner, partial(asyncio.to_thread, composition.tree, whole=tree))
 
     async def _made(self, spec: GitSpec, commit: str, parts: Sequence[Part], revision: str) -> GitArtifact:
         content = content_id(commit, spec.content, parts)

@@ -49,7 +49,7 @@ async def composed(
 
 async def left_of(tree: Tree, content: Content) -> Tree:
     """A tree without what ``content`` leaves out. Raises: ArtifactError; what the tree raises."""
-    return await asyncio.to_thread((await composed(tree, content, {}, [], asyncio.Lock())).tree)
+    return await asyncio.to_thread((await composed(tree, content, {}, [], asyncio.Lock())).tree, whole=tree)
 
 
 async def without_ignored(tree: Tree, directory: str, content: Content) -> Tree:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitsync.api.builtin import is_builtin
-from gitsync.api.identity import Manifest, ObjectKey
+from gitsync.api.identity import Manifest, ObjectKey, without_managed_fields
 from gitsync.api.kinds import is_kustomization, is_own_kind, is_statusless
 from gitsync.manifests import DesiredObject
 from gitsync.release.dependencies.index import ReleaseIndex
@@ -68,7 +68,7 @@ class Course:
 
     def note(self, key: ObjectKey, answer: Manifest) -> None:
         """An object has been applied, and the API server has answered with this."""
-        self.applied[key] = answer if self.is_waited_for(key, answer) else {}
+        self.applied[key] = without_managed_fields(answer) if self.is_waited_for(key, answer) else {}
         if not is_builtin(key.group) and not is_own_kind(key):
             self.made_at = asyncio.get_running_loop().time() + MADE_OF_IT
 
