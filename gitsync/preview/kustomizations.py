@@ -23,7 +23,7 @@ from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
 from gitsync.sources.git import Content
-from gitsync.sources.git.compose import left_of, without_ignored
+from gitsync.sources.git.compose import check_left, left_of, unruled, without_ignored
 from gitsync.sources.resolve.gitartifact import less
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
@@ -63,13 +63,19 @@ class WholeCommit:
     async def directory(self, directories: Directories, commit: CommitInfo, tree: Tree, *, has_keys: bool) -> Desired:
         """What the directory itself wants; ``has_keys``: the agent decrypts, whether a Kustomization asks or not.
 
-        Raises: what ``tree.read`` raises; KustomizeUnavailable."""
+        Raises: GitRefused when .sourceignore leaves nothing of it, and its own GitRepository does not say otherwise;
+        what ``tree.read`` raises; KustomizeUnavailable."""
         found = await self._directory(directories, commit, tree, has_keys=has_keys)
+        bare = await unruled(tree, self.path) if not found.files else None
+        named = found if bare is None else await self._directory(directories, commit, bare, has_keys=has_keys)
+        left = tree
         with suppress(ArtifactError):  # which the check of the GitRepository says
-            left = await without_ignored(tree, self.path, await self._own_content(found))
-            if left is not tree:
-                return replace(await self._directory(directories, commit, left, has_keys=has_keys), tree=tree)
-        return found
+            left = await without_ignored(tree, self.path, await self._own_content(named))
+        if bare is not None:
+            await check_left(left, self.path)
+        if left is tree:
+            return found
+        return replace(await self._directory(directories, commit, left, has_keys=has_keys), tree=tree)
 
     async def _own_content(self, desired: Desired) -> Content:
         """What the GitRepository leaves of the repository that the directory's own Kustomization names."""
@@ -245,7 +251,7 @@ class WholeCommit:
         if not unknown or built.is_unbuilt:
             return replace(built, errors=tuple(named(item, error) for error in built.errors))
         self._said.lacks_variables(item, unknown[0], _why_unknown(unknown[0], desired))
-        doubtful = (ManifestWarning(error.origin, error.key, error.message, error.hint) for error in built.errors)
+        doubtful = (_doubtful(error, unknown[0]) for error in built.errors)
         return replace(built, errors=(), warnings=(*built.warnings, *doubtful))
 
     @staticmethod
@@ -350,6 +356,12 @@ def _not_opened(sealed: int, where: str) -> str:
 
 def _warning(item: DesiredObject, message: str) -> ManifestWarning:
     return ManifestWarning(item.origin, item.key, message)
+
+
+def _doubtful(error: ManifestError, variables: ObjectKey) -> ManifestWarning:
+    """What is wrong where variables are put in that are not known, and were taken to be empty."""
+    doubt = f"it may be right with the variables of {variables}, which are not known here"
+    return ManifestWarning(error.origin, error.key, error.message, f"{error.hint}; {doubt}" if error.hint else doubt)
 
 
 def named(item: DesiredObject, error: ManifestError) -> ManifestError:

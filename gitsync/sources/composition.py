@@ -61,7 +61,7 @@ class Composition:
 
         Raises: ArtifactError for patterns that cannot be read; what the trees raise.
         """
-        paths = await asyncio.to_thread(lambda: [path for path in self._entries.paths if _is_ignore_file(path)])
+        paths = await asyncio.to_thread(lambda: [path for path in self._entries.paths if is_ignore_file(path)])
         if len(paths) > MAX_IGNORE_FILES:
             raise ArtifactError(f"more than {MAX_IGNORE_FILES} {IGNORE_FILE} files", hint="leave some of them out")
         entries = {path: entry for path in paths if (entry := self._entries.find(path)) is not None}
@@ -128,7 +128,8 @@ def _moved(entries: Iterable[TreeEntry], cut: str, path: str) -> Iterator[TreeEn
         yield entry._replace(path=f"{inside}{own}" if own else path)
 
 
-def _is_ignore_file(path: str) -> bool:
+def is_ignore_file(path: str) -> bool:
+    """Whether a file says what is left out beside and below it."""
     return path.rpartition("/")[2] == IGNORE_FILE
 
 

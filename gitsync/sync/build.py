@@ -23,7 +23,7 @@ from gitsync.sources.charts.chart import WantedChart
 from gitsync.sources.charts.dependencies import LocalDependencies
 from gitsync.sources.charts.helmchart import content_id
 from gitsync.sources.git import Content, Verification, verified
-from gitsync.sources.git.compose import left_of, without_ignored
+from gitsync.sources.git.compose import check_left, left_of, unruled, without_ignored
 from gitsync.sources.resolve.artifacts import Artifact, Head, meaning
 from gitsync.sources.resolve.gitartifact import less
 
@@ -89,10 +89,9 @@ class CommitSource:
             raise GitRefused(
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
-        found = await self.directories.read(commit, tree, self.path, self.keys_of, self.spec_of)
+        found = await self._read(commit, tree)
         if (left := await self._left_of(tree, found)) is not tree:
-            read = await self.directories.read(commit, left, self.path, self.keys_of, self.spec_of)
-            found = replace(read, tree=tree)
+            found = replace(await self._read(commit, left), tree=tree)
         desired = self._without_flux(found)
         objects, artifacts = dict(desired.objects), {Content(): Artifact(commit, tree)}
         for key, release in desired.helm_releases.items():
@@ -101,15 +100,25 @@ class CommitSource:
             objects[key] = replace(objects[key], digest="+".join(parts))
         return replace(desired, objects=objects)
 
+    async def _read(self, commit: CommitInfo, tree: Tree) -> Desired:
+        return await self.directories.read(commit, tree, self.path, self.keys_of, self.spec_of)
+
     async def _left_of(self, tree: Tree, desired: Desired) -> Tree:
         """The tree without what the GitRepository leaves out by which the directory's own Kustomization names this
-        repository; the very tree when that is nothing in the directory, or cannot be read."""
+        repository; the very tree when that is nothing in the directory, or cannot be read. Raises: GitRefused when
+        .sourceignore leaves nothing of the directory, and that GitRepository does not say otherwise."""
+        bare = await unruled(tree, self.path) if not desired.files else None
+        if bare is not None:
+            desired = await self._read(desired.commit, bare)
         models = (item.model for item in desired.objects.values())
         own = [it for it in models if isinstance(it, Kustomization) and it.path == self.path]
         declared = next((it for root in own if (it := self._declared(root.source, desired)) is not None), None)
+        left = tree
         with suppress(ArtifactError):  # which the GitRepository says itself
-            return await without_ignored(tree, self.path, less(declared))
-        return tree
+            left = await without_ignored(tree, self.path, less(declared))
+        if bare is not None:
+            await check_left(left, self.path)
+        return left
 
     def _without_flux(self, desired: Desired) -> Desired:
         """Without what runs Flux itself, which a repository of ``flux bootstrap`` holds: gitsync does its work."""

@@ -255,6 +255,23 @@ def test_what_many_kustomizations_lack_for_one_reason_is_said_once(
     ]
 
 
+def test_what_is_wrong_without_variables_that_are_not_known_says_so(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that is all variable, as of the certificate of a secret domain."""
+    build = {"substituteFrom": [{"kind": "Secret", "name": "cluster-secrets"}]}
+    files = {
+        "clusters/apps.yaml": kustomization("apps", postBuild=build),
+        "apps/domain.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${DOMAIN/./-}\n",
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 0
+    assert (
+        "apps/domain.yaml:4:3: warning: metadata.name is missing (it may be right with the variables of "
+        "Secret/default/cluster-secrets, which are not known here)"
+    ) in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize("path", ["../apps", "./x/../apps/", "/apps/../../apps"])
 def test_a_path_does_not_lead_out_of_the_repository(here: Path, capsys: pytest.CaptureFixture[str], path: str) -> None:
     """kustomize-controller takes such a path from the root."""
@@ -567,3 +584,38 @@ def test_what_its_own_git_repository_ignores_is_not_read_and_nobody_is_asked_for
     git(here, "remote", "set-url", "origin", "git@git.invalid:home/other.git")
     assert main(["validate", "clusters"]) == 1
     assert "cannot reach https://git.invalid/home/ops" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ignore", ["/*\n!/clusters\n!/apps\n", "!/clusters\n!/apps\n"])
+def test_what_sourceignore_leaves_out_and_its_own_git_repository_takes_in_is_read(
+    here: Path, capsys: pytest.CaptureFixture[str], ignore: str
+) -> None:
+    """As with Flux, where spec.ignore has the last word: many have a .sourceignore that leaves out all of it, and
+    a GitRepository that wants nothing else."""
+    git(here, "remote", "add", "origin", "git@git.invalid:home/ops.git")
+    spec = {"interval": "1h", "url": "https://git.invalid/home/ops", "ignore": ignore}
+    named = {"kind": "GitRepository", "name": "home"}
+    source = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": spec}
+    source["metadata"] = {"name": "home", "namespace": "default"}
+    files = {
+        ".sourceignore": "/clusters/\n/apps/\n",
+        "clusters/home.yaml": json.dumps(source),
+        "clusters/root.yaml": kustomization("root", path="./clusters", sourceRef=named),
+        "clusters/apps.yaml": kustomization("apps", sourceRef=named),
+        "apps/kustomization.yaml": "resources: [plain.yaml]\n",
+        "apps/plain.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n",
+    }
+    write(here, files)
+    assert main(["validate", "clusters"]) == 0
+    out, err = capsys.readouterr()
+    assert (out, "4 objects, 2 Kustomizations, 0 releases: 0 errors" in err) == ("", True), err
+
+
+def test_a_directory_of_which_sourceignore_leaves_nothing_is_an_error(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(here, {".sourceignore": "/clusters/\n", "clusters/apps.yaml": kustomization("apps")})
+    assert main(["validate", "clusters"]) == 1
+    assert ".sourceignore leaves nothing of directory 'clusters'" in capsys.readouterr().err
+    write(here, {".sourceignore": "/clusters/notes/\n", "clusters/notes/kept.yaml": "", "apps/README.md": ""})
+    assert main(["validate", "clusters"]) == 0

@@ -242,3 +242,31 @@ def test_who_uses_the_repository_by_a_source_of_a_kustomization_hears_of_it_and_
     assert data(kubectl, namespace, "web") == {"color": "blue"}
     kubectl("wait", "--for=create", "configmap/two", "-n", namespace, "--timeout=30s")
     agent.stop()
+
+
+def test_what_sourceignore_leaves_out_is_there_when_the_repository_s_own_git_repository_takes_it_in(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """spec.ignore has the last word. Without it nothing is left of the directory: an error, and nothing is pruned."""
+
+    def sync(ignore: str) -> str:
+        return SYNC.replace("spec: {interval: 1m", f"spec: {{interval: 1m, ignore: {json.dumps(ignore)}")
+
+    files: dict[str, str | None] = {
+        ".sourceignore": "/clusters\n/apps\n",
+        "clusters/prod/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n",
+        "clusters/prod/sync.yaml": sync("/*\n!/clusters\n!/apps\n"),
+        "clusters/prod/apps.yaml": kustomization("apps", "./apps", targetNamespace=namespace),
+        "apps/one.yaml": config_map("one"),
+    }
+    agent = new_agent(fleet, "--path=clusters/prod")
+    commits = Commits(agent, fleet, kubectl, namespace)
+    commits.commit(files)
+    assert f"ConfigMap/{namespace}/one" in {name.removeprefix("v1/") for name in commits.plan().doing("create")}
+    assert commits.run() == 0
+    kubectl("get", "configmap", "one", "-n", namespace)
+
+    commits.commit({"clusters/prod/sync.yaml": sync("/docs")})
+    assert commits.run() == 1
+    assert ".sourceignore leaves nothing of directory 'clusters/prod'" in agent.wait_for("sync failed").fields["error"]
+    kubectl("get", "configmap", "one", "-n", namespace)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from urllib.parse import urljoin, urlsplit
 
-from gitsync.errors import ArtifactError, ArtifactPathMissing
+from gitsync.errors import ArtifactError, ArtifactPathMissing, GitRefused
 from gitsync.git import clean_path
-from gitsync.sources.composition import Composition
+from gitsync.sources.composition import Composition, is_ignore_file
 from gitsync.sources.git.spec import Content, Include
 from gitsync.tree import Tree, TreeEntry
 
@@ -22,6 +22,8 @@ async def composed(
 ) -> Composition:
     """The files that an artifact holds: those of ``tree``, with ``submodules`` by their paths. Whoever has ``making``
     puts together lists of all the files, of which there may be many.
+
+    Where ``content`` ignores anything, that has the last word: no .sourceignore stays that others could go by.
 
     Raises: ArtifactError; what the trees raise.
     """
@@ -40,6 +42,8 @@ async def composed(
             await asyncio.to_thread(whole.mount, other, await _taken(other, cut, include), cut, where)
     rules = await whole.rules(content.ignore)
     await asyncio.to_thread(whole.without, rules.ignored)
+    if content.ignore is not None:
+        await asyncio.to_thread(whole.without, is_ignore_file)
     return whole
 
 
@@ -49,12 +53,38 @@ async def left_of(tree: Tree, content: Content) -> Tree:
 
 
 async def without_ignored(tree: Tree, directory: str, content: Content) -> Tree:
-    """The same, if anything below ``directory`` is left out, else the very tree."""
+    """The same, if that leaves anything else below ``directory`` than what .sourceignore does, else the very tree."""
     if content == Content():
         return tree
-    left = await left_of(tree, content)
-    here, there = (await tree.entries()).below(directory), (await left.entries()).below(directory)
-    return tree if len(here) == len(there) else left
+    left, whole = await left_of(tree, content), await tree.entries()
+    overrules = content.ignore is not None and await asyncio.to_thread(lambda: any(map(is_ignore_file, whole.paths)))
+    is_same = not overrules and len(whole.below(directory)) == len((await left.entries()).below(directory))
+    return tree if is_same else left
+
+
+async def unruled(tree: Tree, directory: str) -> Tree | None:
+    """A tree without its .sourceignore files, if these leave nothing of ``directory``, else None.
+
+    Flux reads such a directory when the GitRepository that it is read from says otherwise, which may be in it.
+    """
+    whole = Composition(tree, await tree.entries())
+    await asyncio.to_thread(whole.without, is_ignore_file)
+    bare = whole.tree()
+    if len(await bare.entries()) == len(await tree.entries()) or not (await bare.entries()).below(directory):
+        return None
+    try:
+        left = await left_of(tree, Content())
+    except ArtifactError:  # which is said where the files are read
+        return None
+    return None if (await left.entries()).below(directory) else bare
+
+
+async def check_left(left: Tree, directory: str) -> None:
+    """Raises: GitRefused where nothing is left of a directory for which there is an ``unruled`` tree."""
+    if not (await left.entries()).below(directory) or await unruled(left, directory) is not None:
+        what = f"directory {directory!r}" if directory else "the repository"
+        hint = "take it out of .sourceignore, or have spec.ignore of the GitRepository in it take it in"
+        raise GitRefused(f".sourceignore leaves nothing of {what}", hint=hint)
 
 
 async def _check_sparse(tree: Tree, directories: Sequence[str]) -> None:
