@@ -26,9 +26,9 @@ from gitsync.agent.parts import (
     make_releases,
     open_chart_repositories,
     open_commits,
+    open_events,
     page_for_readers,
     sync_store,
-    telling,
 )
 from gitsync.agent.remaking import have_made_again
 from gitsync.agent.rootsync import RootSync
@@ -69,14 +69,15 @@ Watches = Mapping[tuple[str, str], Informer]
 
 #: What ``run`` serves whatever the configuration says later on.
 _PORTS = ("probe_port", "metrics_port", "webhook_port")
-#: Seconds for the sync under way to end when the agent is told to stop. It can be cut short anywhere, and mostly waits
-#: for releases, which have a grace of their own.
+#: Seconds for the sync under way to end when the agent is told to stop. Short, since a sync can be cut short anywhere,
+#: and mostly waits for releases, which have a grace period of their own.
 SYNC_GRACE = 1.0
 
 
 async def run(settings: Settings, config: ConfigFile | None = None, leave_after: float | None = None) -> int:
-    """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code. The ports
-    of probes, metrics and webhooks stay those that it began with. ``leave_after``: see ``told_to_stop``.
+    """Run the agent until it is told to stop, or once (``--once``). When ``config`` changes, it starts again with the
+    new settings, but keeps the ports of probes, metrics and webhooks. ``leave_after``: see ``told_to_stop``.
+    Returns the exit code.
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
@@ -179,8 +180,8 @@ class Agent:
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
-        """Connect and begin to serve; ``stack`` ends it all in order. ``hopeless``, in a sandbox, ends a sync's wait
-        for releases."""
+        """Connect and begin to serve; leaving ``stack`` ends all parts in order. ``hopeless``, given in a sandbox, says
+        for which releases a sync need not wait any longer."""
         if settings.once and not settings.repo:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         cluster = await connect(settings)
@@ -199,7 +200,7 @@ class Agent:
         artifacts = Artifacts(is_shared=settings.cross_namespace_refs)
         expressions = await stack.enter_async_context(Expressions())
         events = await stack.enter_async_context(
-            telling(settings, cluster, expressions, is_sandbox=hopeless is not None)
+            open_events(settings, cluster, expressions, is_sandbox=hopeless is not None)
         )
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule, expressions)
@@ -267,7 +268,7 @@ class Agent:
         await webhooks.open()
 
     def stuck(self) -> str:
-        """Why nothing can be rendered or built any more, "" while that can be."""
+        """Why charts and directories cannot be rendered and built any more; "" while they can."""
         return self._places.stuck
 
     def objects(self) -> Iterator[tuple[ObjectKey, Manifest]]:
@@ -276,7 +277,7 @@ class Agent:
 
     @property
     def error(self) -> GitsyncError | None:
-        """What the repository, or the last sync of it, has ended with; None when that went well."""
+        """The error of the last poll of the repository, or of the last sync; None when both went well."""
         return self._repository.error if self._repository is not None else None
 
     async def once(self, stop: asyncio.Event) -> int:
@@ -306,7 +307,7 @@ class Agent:
 
 
 def _say_kept(begun: Settings, changed: Settings) -> None:
-    """Some settings take effect at the start of the process alone."""
+    """Warn of changed settings that take effect at the start of the process only."""
     if kept := [name for name in _PORTS if getattr(begun, name) != getattr(changed, name)]:
         log.warning(
             "settings take effect at the next start only",
