@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: What is not left out of what Flux itself is made of.
+#: Kinds that are applied even where they are a part of Flux itself: see ``flux_itself``.
 _STAY = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding")
 
 
@@ -42,9 +42,9 @@ async def _nothing() -> list[Verification]:
 @dataclass
 class CommitSource:
     """Reads commits for the sync ``name``. ``path`` is the directory of the repository that holds the manifests, "" for
-    all of it. ``workers`` read the charts that releases take from the repository. ``keys_of`` has keys for what is
-    encrypted in it; ``spec_of`` says how it is built, where its own Kustomization does. ``demands`` says what has to be
-    signed, and by whom."""
+    all of it. ``workers`` read the charts that releases take from the repository. ``keys_of`` gives the keys for what
+    is encrypted; ``spec_of`` says how the directory is built, by its own Kustomization. ``demands`` gives what has to
+    be signed, and by whom."""
 
     mirror: Mirror
     directories: Directories
@@ -65,16 +65,15 @@ class CommitSource:
             await self.verified(commit.id, wanted)
 
     async def verified(self, commit_id: str, wanted: Verification) -> str:
-        """What was verified, in Flux's words. A tag is that which has led to the head. Raises: NotVerified."""
+        """What was verified, in Flux's words; of tags, the one by which the head was found. Raises: NotVerified."""
         found = Resolved(commit_id, self.mirror.source.tag, self.mirror.head_tag)
         return await verified(self.mirror, self.mirror.source.reference, found, wanted)
 
     async def read(self, commit: CommitInfo) -> Desired:
         """What a commit wants, with its own tree.
 
-        A release has another digest when its chart in the repository is another, or a ConfigMap or Secret of values:
-        the sync then applies the HelmRelease again, which brings it everything in one step and says which commit is the
-        cause.
+        The digest of a HelmRelease changes when its chart in the repository does, or a ConfigMap or Secret with values
+        for it: then the sync applies the HelmRelease again, which takes up all changes at once and names the commit.
 
         Raises: GitRefused when the commit has no such directory; GitUnavailable.
         """
@@ -93,7 +92,8 @@ class CommitSource:
         return replace(desired, objects=objects)
 
     def _without_flux(self, desired: Desired) -> Desired:
-        """Without what runs Flux itself, which a repository of ``flux bootstrap`` holds: gitsync does its work."""
+        """Without the objects that run Flux itself, which a repository of ``flux bootstrap`` has: gitsync takes its
+        place."""
         left_out = flux_itself(desired)
         if left_out:
             why = "they are labelled app.kubernetes.io/part-of: flux, and gitsync does what they do"
@@ -114,7 +114,7 @@ class CommitSource:
         try:
             return await content_id(wanted, artifact, self._dependencies) if wanted is not None else None
         except ChartError:
-            return None  # the release itself says what is wrong with its chart
+            return None  # the release's own reconciliation reports what is wrong with its chart
 
 
 def flux_itself(desired: Desired) -> frozenset[ObjectKey]:
@@ -129,6 +129,6 @@ def flux_itself(desired: Desired) -> frozenset[ObjectKey]:
 
 
 def _values(release: HelmRelease, desired: Desired) -> str:
-    """Another one when an object of the commit is another that the release takes values from; "" without any."""
+    """A digest of the objects of the commit that the release takes values from; "" without any."""
     digests = [desired.objects[key].digest for key in release.value_sources() if key in desired.objects]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16] if digests else ""

@@ -33,7 +33,7 @@ def check_access(kustomization: Kustomization, rules: AccessRules) -> None:
     """Raises: CrossNamespaceRefused for what is not to be read."""
     source, own = kustomization.source, kustomization.metadata.namespace
     for dependency in kustomization.spec.depends_on:
-        # To wait for one elsewhere tells nothing of it; an expression reads all of it.
+        # Waiting for an object elsewhere tells nothing of its content; an expression could read all of it.
         key = dependency.key(own)
         if dependency.ready_expr and key.namespace != own and not rules.cross_namespace_refs:
             raise CrossNamespaceRefused(
