@@ -1,4 +1,4 @@
-"""What keeps somebody from an object. Plain data."""
+"""An object that another claimant has: what keeps a release or sync from it. Plain data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from gitsync.api.identity import ObjectKey
 from gitsync.apply.claimant import Claimant
 from gitsync.release.dependencies.states import State
 
-#: Why nobody can tell yet what a release wants that a commit changes.
+#: Why it is not known yet what a release wants.
 TO_BE_CHANGED = "which the commit has yet to change"
 _GOES_ON = "whether that goes on wanting it"
 
 
 class Hold(NamedTuple):
-    """An object that somebody has, and goes on wanting as far as is known; ``claimant`` is who, ``at`` the state of it
-    that this is said of, and ``asked`` that of the release which wants the object as well (see ``state_of``)."""
+    """An object that ``claimant`` has and goes on wanting, as far as is known. ``at`` is the state of the claimant's
+    HelmRelease for which that was found, ``asked`` the state of the release that wants the object as well (see
+    ``state_of``)."""
 
     key: ObjectKey
     cluster: str
@@ -25,7 +26,7 @@ class Hold(NamedTuple):
 
     @property
     def owner(self) -> ObjectKey | None:
-        """The HelmRelease that has it, None when a sync does."""
+        """The HelmRelease that has the object, None when a sync does."""
         return self.claimant.release
 
     @property
