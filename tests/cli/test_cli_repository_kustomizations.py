@@ -150,7 +150,7 @@ def test_dependencies_that_are_not_there_and_patches_without_a_target_are_named(
         "error: depends on HelmRelease 'default/a', which is not in the repository "
         "(did you mean Kustomization 'default/a'?)",
         "error: depends on Kustomization 'default/nosuch', which is not in the repository",
-        "warning: spec.patches[1].target: no object that this Kustomization brings is meant by it",
+        "warning: spec.patches[1].target: selects no object that this Kustomization brings",
     ]
 
 

@@ -41,6 +41,6 @@ async def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | N
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """As long as, or as soon as, there is nothing to stop in order. The kernel does not do that by itself with the
-    first process of a container."""
+    """End at once on SIGTERM, while there is nothing yet, or nothing any more, to stop in order. Without a handler the
+    kernel ignores the signal for the first process of a container."""
     os._exit(128 + number)

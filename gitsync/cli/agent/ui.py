@@ -26,10 +26,6 @@ Only = Annotated[
 ]
 
 
-#: Settings by which the repository is read as the agent reads it, and the cluster reached.
-_ASKS = ("Repository", "Git credentials", "Cluster", "Sync", "Access", "Logs")
-
-
 @app.command("ui")
 @with_settings(
     "Repository",
