@@ -1,7 +1,5 @@
-"""Fields of sources that gitsync does not honour yet, and may not pass over. Pure.
-
-A signature that nobody has checked never counts as checked.
-"""
+"""Fields of sources that gitsync does not honour yet, and must not ignore: an object that has one is refused. A
+signature that would not be checked must not count as checked. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ def refused(source: ChartHolder) -> Iterator[Refusal]:
 
 
 def _refused_with_login(spec: HelmRepositorySpec | OCIRepositorySpec) -> Iterator[Refusal]:
-    """What would show the agent's own login to somebody else than the cloud that has given it."""
+    """The fields that would send the agent's own cloud login to a server other than that cloud's."""
     provider, host = spec.provider, spec.url.removeprefix("oci://").partition("/")[0]
     if why := stranger(provider, host):
         yield "spec.provider", f"{provider}: {why}", "use provider generic, with a secretRef"
@@ -63,7 +61,7 @@ def _refused_of_artifact(source: OCIRepository) -> Iterator[Refusal]:
 
 
 def refused_of_verify(field: str, verify: Verification) -> Iterator[Refusal]:
-    """Ways of signing artifacts that are not checked: by cosign they are."""
+    """Ways of signing that gitsync does not check; it checks cosign's."""
     hint = f"use cosign with the keys of a Secret, or remove {field}, if the artifact may be used without"
     if verify.provider != "cosign":
         why = f"signatures of {verify.provider} are not checked, and what was not checked is not used"
