@@ -111,7 +111,7 @@ def _flags(parameter: inspect.Parameter) -> Iterable[inspect.Parameter]:
 
 
 def _warn_of_visible_password(flags: Mapping[str, Any]) -> None:
-    """Warn of a password in ``--repo``: everybody who may list processes sees it, and shells keep it in their history."""
+    """Warn of a password in ``--repo``: who may list processes sees it, and shells keep it in their history."""
     if urlsplit(flags.get("repo") or "").password:
         log.warning(
             "a password in --repo shows in the process list",

@@ -43,7 +43,7 @@ class Tree:
     shown: Callable[[str], str]
 
     async def whole(self, settings: Settings) -> tuple[Desired, WholeCommit]:
-        """All objects that the files want, with what Kustomizations build of them; and the Kustomizations themselves."""
+        """All objects that the files want, those that Kustomizations build included; and the Kustomizations."""
         from gitsync.agent.parts import directories, open_chart_repositories
         from gitsync.charts.workers import Workers
         from gitsync.preview.kustomizations import WholeCommit
@@ -175,7 +175,7 @@ def _walk(directory: Path) -> list[str]:
 
 
 def _kind(mode: int) -> Kind | None:
-    """The kind of entry that a commit would have for a file with this mode; None for a device, a socket and the like."""
+    """The kind of entry that a commit would have for a file with this mode; None for a device or a socket."""
     if stat.S_ISLNK(mode):
         return Kind.LINK
     if stat.S_ISREG(mode):
