@@ -229,7 +229,6 @@ class Client:
         manager: str,
         patch_type: PatchType = "merge",
         subresource: str = "",
-        dry_run: bool = False,
         version: str = "",
         warn: Warn | None = None,
     ) -> Manifest:
@@ -243,7 +242,7 @@ class Client:
             "PATCH",
             resource.object(key.namespace, key.name, subresource),
             subject,
-            query=_write_query(manager, dry_run),
+            query=_write_query(manager, dry_run=False),
             body=encode(body, subject),
             content_type=_PATCHES[patch_type],
             repeatable=not fixed,

@@ -124,15 +124,15 @@ class Cluster(Client):
             raise KubeConfigRefused(f"kubeConfig: {error.message}") from error
 
     async def log_lines(
-        self, pod: ObjectKey, container: str = "", *, tail: int | None = None, since: int | None = None, follow: bool
+        self, pod: ObjectKey, *, tail: int | None = None, since: int | None = None, follow: bool
     ) -> AsyncIterator[str]:
-        """The lines that a container of a pod has written: the last ``tail``, those of the last ``since`` seconds; with
-        ``follow``, those to come, until the container ends.
+        """The lines that a pod of one container has written: the last ``tail``, those of the last ``since`` seconds;
+        with ``follow``, those to come, until the container ends.
 
         Raises: NotFound, Invalid (it has not started yet), ClusterUnavailable.
         """
         resource = await self.resource("", "Pod")
-        wanted = {"container": container, "tailLines": tail, "sinceSeconds": since, "follow": "true" if follow else ""}
+        wanted = {"tailLines": tail, "sinceSeconds": since, "follow": "true" if follow else ""}
         query = tuple((name, str(value)) for name, value in wanted.items() if value not in (None, ""))
         path = resource.object(pod.namespace, pod.name, "log")
         request = Request("GET", path, Subject("read the log of", str(pod), pod), query=query, accept="*/*")

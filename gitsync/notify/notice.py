@@ -94,7 +94,7 @@ class Notice:
         }
 
 
-def notice_of(about: Manifest, event: Event, instance: str, at: datetime | None = None) -> Notice:
+def notice_of(about: Manifest, event: Event, instance: str) -> Notice:
     """What is told by ``event`` of an object; without what steers a terminal, and within bounds."""
     metadata = about["metadata"]
     return Notice(
@@ -104,7 +104,7 @@ def notice_of(about: Manifest, event: Event, instance: str, at: datetime | None 
         severity="info" if event.kind == "Normal" else "error",
         reason=event.reason,
         message=clean(event.message),
-        at=at or datetime.now(UTC),
+        at=datetime.now(UTC),
         revision=_line(event.revision or _attempted(about)),
         commit=_cleaned(event.commit),
         quiet=event.quiet,

@@ -52,9 +52,6 @@ class Notifier:
         instance: str,
         *,
         crosses: bool = True,
-        gathering: Gathering | None = None,
-        patience: Patience | None = None,
-        repeats: Repeats | None = None,
         expressions: Expressions | None = None,
     ) -> None:
         self._instance = instance
@@ -68,14 +65,14 @@ class Notifier:
             Logins(http),
             expressions.of("") if expressions is not None else Expressions(),
             self._find,
-            gathering or Gathering(),
-            patience or Patience(),
+            Gathering(),
+            Patience(),
         )
         self._rules: dict[ObjectKey, Rule] = {}
         self._couriers: dict[ObjectKey, Courier] = {}
         #: What is still to end of Providers that are gone.
         self._leaving: set[asyncio.Task[None]] = set()
-        self._repeats = repeats or Repeats()
+        self._repeats = Repeats()
         self._commits: LRUCache[str, CommitInfo] = LRUCache(_MOST_COMMITS)
         self._once = Once()
 

@@ -67,14 +67,12 @@ class SharedMirror:
         turns: Turns,
         timeout_limit: float,
         news: Callable[[Hashable], None],
-        clock: Callable[[], float],
     ) -> None:
         self.mirror = mirror
         self._claim = claim_mirror(mirror.path)
         self._turns = turns
         self._limit = timeout_limit
         self._news = news
-        self._clock = clock
         self._wanted: dict[Hashable, GitReference] = {}
         self._commits: dict[Hashable, frozenset[str]] = {}
         self._timeouts: dict[Hashable, float] = {}
@@ -143,7 +141,7 @@ class SharedMirror:
         """An answer for ``holder``. Each namespace asks in its own turn, so that none waits for another's."""
         source, secrets = self.mirror.source, frozenset(self.mirror.source.access.secrets)
         host = source.endpoint.site or source.url
-        moment = min(not_before, self._clock())
+        moment = min(not_before, time.monotonic())
         work = partial(_for, spec.owner, partial(self._question, spec.reference, moment))
         self._asking[holder] = spec.reference
         try:
@@ -157,7 +155,7 @@ class SharedMirror:
     async def _question(self, reference: GitReference, not_before: float) -> None:
         """Ask about all references that are wanted, unless that was done meanwhile; and tell holders whose reference
         has moved and that are not waiting for this answer."""
-        old, started = self._answer, self._clock()
+        old, started = self._answer, time.monotonic()
         if old is not None and old.will_do(reference, not_before):
             return
         wanted = [*self._wanted.values(), *self._asking.values()]
@@ -198,14 +196,12 @@ class GitMirrors:
         turns: Turns,
         timeout_limit: float,
         memory: TreeMemory,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._memory = memory
         self._gits = GitMemory()
         self._turns = turns
         self._limit = timeout_limit
-        self._clock = clock
         self._mirrors: dict[str, SharedMirror] = {}
         self._closing: set[asyncio.Task[None]] = set()
         #: Called with each holder whose reference has moved.
@@ -226,9 +222,7 @@ class GitMirrors:
                 room=self._room,
                 gits=self._gits,
             )
-            self._mirrors[key] = SharedMirror(
-                mirror, self._turns, self._limit, lambda holder: self.news(holder), self._clock
-            )
+            self._mirrors[key] = SharedMirror(mirror, self._turns, self._limit, lambda holder: self.news(holder))
         self._mirrors[key].mirror.log_in(place.credentials)
         return self._mirrors[key]
 

@@ -60,10 +60,8 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
         watch: Informer,
         events: EventRecorder,
         on_change: Callable[[ObjectKey], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(cluster, watch, events, on_change)
-        self._clock = clock
         self._states: dict[ObjectKey, State[S, A]] = {}
 
     def found(self, key: ObjectKey) -> tuple[S, A]:
@@ -84,8 +82,8 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
             raise not_ready(key, "it is suspended, and was not read before")
         message = "it was changed, and has yet to be read" if state.generation else "it has yet to be read"
         if is_current or state.awaited != _generation(manifest):
-            state.awaited, state.since = _generation(manifest), self._clock()
-        left = state.since + FIRST_ANSWER - self._clock()
+            state.awaited, state.since = _generation(manifest), time.monotonic()
+        left = state.since + FIRST_ANSWER - time.monotonic()
         if left > 0:
             raise ArtifactPending(not_ready(key, message).message, retry_after=left)
         raise not_ready(key, message)
@@ -168,7 +166,7 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
         return changed
 
     def _state(self, key: ObjectKey) -> State[S, A]:
-        return self._states.setdefault(key, State(self._clock()))
+        return self._states.setdefault(key, State(time.monotonic()))
 
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
         return NOT_SUPPORTED if isinstance(error, FieldNotSupported) else self._states[key].reason

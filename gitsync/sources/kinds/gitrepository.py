@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -188,7 +189,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         try:
             artifact = await self._git.refresh(key, spec, parts, self._not_before(key, source))
         finally:
-            state.asked = self._clock()
+            state.asked = time.monotonic()
         self._parts[key] = parts
         return artifact
 
@@ -196,7 +197,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         state = self._state(key)
         requested = source.metadata.annotations.get(REQUESTED_AT_ANNOTATION, "")
         return oldest_answer(
-            self._clock(),
+            time.monotonic(),
             source.spec.interval,
             requested=bool(requested) and requested != source.status.last_handled_reconcile_at,
             changed=state.generation != source.metadata.generation,
