@@ -157,7 +157,7 @@ class Tree:
 
     ``digests`` are those of directories that the source knows anyway (the ids of Git's trees); all others are made of
     what is below the directory. Paths are counted from the tree's root; ``./a/`` is ``a``, and ``""`` the root.
-    ``beside`` is what ``read`` keeps for each file.
+    ``beside`` is what ``read`` keeps for each file. ``whole`` is the tree that this one is a part of.
     """
 
     def __init__(
@@ -167,6 +167,7 @@ class Tree:
         read: ReadBlobs,
         digests: Mapping[str, str] | None = None,
         beside: Sequence[TextMap] = (),
+        whole: Tree | None = None,
     ) -> None:
         self.revision = revision
         self._entries = entries.compact() if isinstance(entries, Entries) else Entries(FileList.of(entries))
@@ -174,6 +175,7 @@ class Tree:
         self._digests = digests if isinstance(digests, TextMap) else TextMap.of(digests or {})
         self._made: dict[str, str] = {}
         self._beside = tuple(beside)
+        self._whole = whole
 
     @property
     def parts(self) -> tuple[FileList | Entries | TextMap, ...]:
@@ -189,6 +191,11 @@ class Tree:
     def reader(self) -> ReadBlobs:
         """What ``read`` asks, for who needs the contents of files and not the list of them."""
         return self._read
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether there is something at ``path`` in the tree that this one is a part of."""
+        whole = self._whole._entries if self._whole is not None else ()
+        return isinstance(whole, Entries) and (whole.find(path) is not None or bool(whole.below(path)))
 
     async def entries(self, path: str = "") -> Entries:
         """What is below the directory ``path``, sorted by path.

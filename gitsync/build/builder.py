@@ -146,7 +146,7 @@ class Builder:
             if known is None:
                 entries = await tree.entries()
                 rules = await self._rules.read(entries, tree.read)
-                known = self._files[tree] = await asyncio.to_thread(Files, entries, rules)
+                known = self._files[tree] = await asyncio.to_thread(Files, entries, rules, tree.leaves_out)
             return known
 
     async def _make(self, digest: str, plan: Plan, read: ReadBlobs, spec: BuildSpec) -> _Made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
 
 from gitsync.api.identity import Origin
 from gitsync.errors import ManifestError
@@ -15,11 +16,13 @@ _IGNORED_HINT = "nothing is built of what is below this directory until it is pu
 
 
 class Files:
-    """``entries`` are all files of a tree, sorted by path. Paths have ``/`` between their parts, and "" is the root."""
+    """``entries`` are all files of a tree, sorted by path. Paths have ``/`` between their parts, and "" is the root.
+    ``leaves_out`` says what the tree's source has left out."""
 
-    def __init__(self, entries: Entries, rules: IgnoreRules) -> None:
+    def __init__(self, entries: Entries, rules: IgnoreRules, leaves_out: Callable[[str], bool]) -> None:
         self._entries = entries
         self._rules = rules
+        self._leaves_out = leaves_out
 
     def file(self, path: str) -> TreeEntry | None:
         """The file at ``path``; None for a directory, for nothing, and for what is left out."""
@@ -39,9 +42,11 @@ class Files:
         found = (self.file(posixpath.join(directory, name)) for name in KUSTOMIZATION_FILES)
         return [entry for entry in found if entry is not None]
 
-    def is_left_out(self, path: str) -> bool:
-        """Whether something is at ``path`` that the repository leaves out."""
-        return self._entries.find(path) is not None or bool(self._entries.below(path))
+    def left_out_by(self, path: str) -> str:
+        """What leaves out that which is at ``path``; "" where nothing is."""
+        if self._entries.find(path) is not None or self._entries.below(path):
+            return ".sourceignore or by default"
+        return "the ignore or sparseCheckout of the source" if self._leaves_out(path) else ""
 
     def broken_rules(self, directory: str) -> ManifestError | None:
         """What is wrong with a .sourceignore whose rules count in or below ``directory``."""

@@ -137,8 +137,8 @@ def _no_directory(directory: str, files: Mounts) -> ManifestError:
     origin, hint = Origin(directory), "correct spec.path"
     if files.file(directory):
         return ManifestError("is a file, not a directory", origin=origin, hint=hint)
-    if files.is_left_out(directory):
-        return ManifestError("is left out by .sourceignore or by default", origin=origin, hint=hint)
+    if what := files.left_out_by(directory):
+        return DirectoryMissing(f"is left out by {what}", origin=origin, hint=hint)
     return DirectoryMissing("is no directory of the repository", origin=origin, hint=hint)
 
 

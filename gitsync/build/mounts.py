@@ -67,7 +67,7 @@ class Mounts:
         place = posixpath.join(_REMOTE, mount_name(remote, fetched))
         entries = await fetched.tree.entries()
         if place not in self._mounted:
-            self._mounted[place] = Files(entries, IgnoreRules({}, defaults=())), fetched.tree
+            self._mounted[place] = Files(entries, IgnoreRules({}, defaults=()), fetched.tree.leaves_out), fetched.tree
         inside = entries[0].path if isinstance(remote, RemoteFile) else remote.path
         return Mount(place, posixpath.join(place, inside) if inside else place)
 
@@ -104,10 +104,10 @@ class Mounts:
         paths = (posixpath.join(directory, posixpath.basename(entry.path)) for entry in found)
         return [entry for path in paths if (entry := self.file(path)) is not None]
 
-    def is_left_out(self, path: str) -> bool:
+    def left_out_by(self, path: str) -> str:
         """See Files."""
         files, inside = self._inside(path)
-        return files is not None and files.is_left_out(inside)
+        return files.left_out_by(inside) if files is not None else ""
 
     def broken_rules(self, directory: str) -> ManifestError | None:
         """See Files; only of the tree itself."""

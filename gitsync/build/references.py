@@ -202,9 +202,9 @@ def _wanted(reference: Reference) -> str:
 def _missing(path: str, reference: Reference, owner: Kustomization, files: Mounts) -> ManifestError:
     if files.file(path) is not None:
         return fault(owner, reference, f"{_shown(path)} is a file, where a directory with a component is expected")
-    if files.is_left_out(path):
-        hint = "Flux leaves it out, too: name it in .sourceignore after an exclamation mark"
-        return fault(owner, reference, f"{_shown(path)} is left out by .sourceignore or by default", hint)
+    if what := files.left_out_by(path):
+        hint = "Flux leaves it out, too: name it in .sourceignore, or in the source's ignore, after an exclamation mark"
+        return fault(owner, reference, f"{_shown(path)} is left out by {what}", hint)
     return fault(owner, reference, f"there is no {_shown(path)}", _MISSING_HINT)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.api.names import BUCKET, EXTERNAL_ARTIFACT, GIT_REPOSITORY, OCI_REPOSITORY, WELL_KNOWN
 from gitsync.build import Builder, BuildSpec, Directories
-from gitsync.errors import GitsyncError, ManifestError, SourceNotReady
+from gitsync.errors import ArtifactError, GitsyncError, ManifestError, SourceNotReady
 from gitsync.manifests import Desired, DesiredObject, ManifestWarning
 from gitsync.preview.composed import paths_in, placed
 from gitsync.preview.said_once import NOT_CHECKED, SaidOnce, Why, not_here
@@ -21,6 +22,9 @@ from gitsync.sources.commit import makers_in
 from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
+from gitsync.sources.git import Content
+from gitsync.sources.git.compose import left_of, without_ignored
+from gitsync.sources.resolve.gitartifact import less
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 from gitsync.sync.kustomization.coming import MAX_NESTING
@@ -51,13 +55,30 @@ class WholeCommit:
     _clusters: dict[ObjectKey, str] = field(default_factory=dict)
     _done: set[ObjectKey] = field(default_factory=set)
     _generated: dict[ObjectKey, Generated] = field(default_factory=dict)
+    #: What GitRepositories leave of the repository.
+    _chosen: dict[Content, Tree] = field(default_factory=dict)
+    _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _said: SaidOnce = field(default_factory=SaidOnce)
 
     async def directory(self, directories: Directories, commit: CommitInfo, tree: Tree, *, has_keys: bool) -> Desired:
         """What the directory itself wants; ``has_keys``: the agent decrypts, whether a Kustomization asks or not.
 
         Raises: what ``tree.read`` raises; KustomizeUnavailable."""
+        found = await self._directory(directories, commit, tree, has_keys=has_keys)
+        with suppress(ArtifactError):  # which the check of the GitRepository says
+            left = await without_ignored(tree, self.path, await self._own_content(found))
+            if left is not tree:
+                return replace(await self._directory(directories, commit, left, has_keys=has_keys), tree=tree)
+        return found
 
+    async def _own_content(self, desired: Desired) -> Content:
+        """What the GitRepository leaves of the repository that the directory's own Kustomization names."""
+        for model in (item.model for item in desired.objects.values()):
+            if isinstance(model, Kustomization) and model.path == self.path and await _is_own(model, desired):
+                return less(desired.git_repositories.get(model.source))
+        return Content()
+
+    async def _directory(self, directories: Directories, commit: CommitInfo, tree: Tree, *, has_keys: bool) -> Desired:
         async def is_decrypted(desired: Desired) -> bool:
             models = (item.model for item in desired.objects.values())
             asking = [it for it in models if isinstance(it, Kustomization) and it.spec.decryption is not None]
@@ -140,7 +161,27 @@ class WholeCommit:
             return nothing
         if kustomization.source.kind == GIT_REPOSITORY and _lacks_source(item, desired):
             self._said.takes_as_own(item, kustomization.source)
-        return await self._built_of(item, desired, desired.commit, desired.tree)
+        try:
+            tree = await self._left_of(kustomization.source, desired, desired.tree)
+        except ArtifactError as error:
+            self.unbuilt[item.key] = why = f"{kustomization.source}: {error.message}"
+            origin = item.field_origin(("spec", "sourceRef"))
+            return replace(nothing, errors=(ManifestError(why, origin=origin, key=item.key, hint=error.hint),))
+        return await self._built_of(item, desired, desired.commit, tree)
+
+    async def _left_of(self, source: ObjectKey, desired: Desired, tree: Tree) -> Tree:
+        """The repository's ``tree`` as a GitRepository that counts as this one has it, which may leave files out.
+
+        Raises: ArtifactError for patterns that cannot be read.
+        """
+        declared = desired.git_repositories.get(source)
+        content = Content() if declared is None else less(declared)
+        if content == Content():
+            return tree
+        async with self._choosing:
+            if content not in self._chosen:
+                self._chosen[content] = await left_of(tree, content)
+            return self._chosen[content]
 
     async def _built_of_artifact(self, item: DesiredObject, desired: Desired) -> Desired:
         """The same of an ExternalArtifact that an ArtifactGenerator of the commit makes of this repository."""
@@ -185,7 +226,9 @@ class WholeCommit:
                     return made
                 if desired.tree is None or not await _is_copied_here(generator, source, desired):
                     raise SourceNotReady(f"it is made of {source}, which is not this repository")
-                return await as_artifact(TreeArtifact(desired.commit.id, desired.commit, "", desired.tree))
+                tree = await self._left_of(source, desired, desired.tree)
+                found = TreeArtifact(desired.commit.id, desired.commit, "", tree)
+                return await as_artifact(found) if tree is desired.tree else found
 
             self._generated[generator.key] = await generated(generator, Making(tree_of, self.unpacker))
         return self._generated[generator.key].artifacts

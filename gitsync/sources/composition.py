@@ -74,12 +74,13 @@ class Composition:
             raise ArtifactError(f"{error.origin}: {error.message}", hint="correct it: what it leaves out is not known")
         return rules
 
-    def tree(self, *beside: TextMap) -> Tree:
-        """All files as one tree. ``beside`` is what the first tree's reader keeps in memory, for weighing it."""
+    def tree(self, *beside: TextMap, whole: Tree | None = None) -> Tree:
+        """All files as one tree. ``beside`` is what the first tree's reader keeps in memory, for weighing it;
+        ``whole`` is the tree of which this is a part."""
         if not self._others:
-            return Tree(self.revision, self._entries, self._first, beside=beside)
+            return Tree(self.revision, self._entries, self._first, beside=beside, whole=whole)
         reader = self._reader()
-        return Tree(self.revision, self._entries, reader, beside=[*beside, reader.numbers])
+        return Tree(self.revision, self._entries, reader, beside=[*beside, reader.numbers], whole=whole)
 
     def _reader(self) -> Readers:
         return Readers.of(self._first, self._others)

@@ -15,6 +15,7 @@ from gitsync.sources.generator.generating import Generated, Making, as_artifact,
 from gitsync.sources.generator.generators import ArtifactGenerators, makers_of, unmade
 from gitsync.sources.resolve.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.resolve.commitsources import not_ready
+from gitsync.sources.resolve.gitartifact import GitLookup, is_as_committed
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 
@@ -47,6 +48,7 @@ class Trees:
 
     def __init__(self, artifacts: Artifacts, git: GitRepositories, oci: OCIRepositories, buckets: Buckets) -> None:
         self._artifacts = artifacts
+        self._git = git
         self._kinds: dict[str, TreesOfKind] = {GIT_REPOSITORY: git, OCI_REPOSITORY: oci, BUCKET: buckets}
 
         #: Kinds that ArtifactGenerators may take files from, and Kustomizations may not name.
@@ -60,12 +62,12 @@ class Trees:
     async def input_of(self, source: ObjectKey) -> TreeArtifact:
         """The tree of a source as an ArtifactGenerator takes files from it. Raises: as ``tree_of``; ArtifactError."""
         artifact = await self.tree_of(source)
-        return artifact if self._artifacts.find(source) is None else await as_artifact(artifact)
+        return await as_artifact(artifact) if is_as_committed(source, self._artifacts) else artifact
 
     async def tree_of(self, source: ObjectKey) -> TreeArtifact:
         """See TreeSource."""
         if (repository := self._artifacts.find(source)) is not None:
-            return _carried_out(source, repository)
+            return await _carried_out(source, repository, self._git)
         try:
             return await self._kind(source).tree_of(source)
         except ArtifactPending as error:  # when it is read, what waits for it is reconciled
@@ -117,6 +119,7 @@ class CommitTrees:
         charts: CommitHelmCharts,
     ) -> None:
         self._artifacts = artifacts
+        self._git = git
         self._kinds: Mapping[str, CommitGitRepositories | CommitOCIRepositories | CommitBuckets] = {
             GIT_REPOSITORY: git,
             OCI_REPOSITORY: oci,
@@ -147,7 +150,7 @@ class CommitTrees:
         if source.kind == EXTERNAL_ARTIFACT:
             return await self._made_of(source)
         if (repository := self._artifacts.find(source)) is not None:
-            return _carried_out(source, repository)
+            return await _carried_out(source, repository, self._git)
         if source.kind not in self._kinds:
             raise _not_supported(source, (*self._kinds, EXTERNAL_ARTIFACT))
         return await self._kinds[source.kind].tree_of(source)
@@ -183,7 +186,7 @@ class CommitTrees:
         if source.kind == HELM_CHART:
             return await self._charts.tree_of(source)
         artifact = await self.tree_of(source)
-        return artifact if self._artifacts.find(source) is None else await as_artifact(artifact)
+        return await as_artifact(artifact) if is_as_committed(source, self._artifacts) else artifact
 
     def revision_of(self, source: ObjectKey) -> str:
         """See TreeSource. Of a source other than the synced repository it is the one in its status."""
@@ -207,7 +210,8 @@ def _not_supported(source: ObjectKey, kinds: Iterable[str]) -> SourceNotReady:
     )
 
 
-def _carried_out(source: ObjectKey, repository: SyncedRepository) -> TreeArtifact:
-    if (artifact := repository.current) is None:
+async def _carried_out(source: ObjectKey, repository: SyncedRepository, git: GitLookup) -> TreeArtifact:
+    if repository.current is None:
         raise SourceNotReadYet(f"GitRepository '{source.namespaced_name}': no commit has been carried out yet")
+    artifact = await git.left_of(source, repository.current)
     return TreeArtifact(repository.revision(artifact.commit.id), artifact.commit, repository.head.url, artifact.tree)

@@ -37,6 +37,7 @@ from gitsync.sync.planner import Planner
 from gitsync.sync.policy import is_left_once_there, left_alone
 from gitsync.sync.reporting.report import Failures, Report
 from gitsync.sync.reporting.underway import UnderWay
+from gitsync.sync.rollout.course import Course
 from gitsync.sync.rollout.prune import Pruner
 from gitsync.sync.rollout.rollout import Rollout
 from gitsync.sync.spec import SyncSpec
@@ -258,32 +259,23 @@ class Syncer:
             await self._ensure_flux_system(plan, report)
         self.claim(plan)
         self._take_up(plan)
-        for step in plan.steps:
-            if step.applies:
-                self.wanted.about_to_write(step.key, desired.commit.id)
-            if step.refused:
-                error = OwnedByAnother if step.verdict == "foreign" else NotServed
-                report.failed(step.key, error(step.why), str(step.desired.origin))
+        self._announce(plan, report)
+        course = Course(self.cluster, self.index, plan, report, self.spec, self.hopeless)
         rollout = Rollout(
-            self.cluster,
-            self.index,
+            course,
             self.owner,
             self.wanted,
             self.repository,
             Pruner(self.cluster, self.spec, self.index, self.wanted, before.commit, plan.unserved),
-            plan,
-            report,
             self.slots,
-            self.spec,
             judge=partial(self.planner.judged, plan, before),
-            hopeless=self.hopeless,
             on_applied=lambda: self.on_applied(desired),
             on_sent=self.on_sent,
         )
         with self.under_way.following(self.spec, report):
             await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
-        if rollout.placed:
-            plan = plan.placing(rollout.placed)
+        if course.placed:
+            plan = plan.placing(course.placed)
             self.claim(plan)
         self.wanted.claims.set_leaving(self.owner.claimant, ())  # releases that are still there stay for now
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
@@ -293,9 +285,9 @@ class Syncer:
         failed, waiting = report.counts["failed"], report.counts["waiting"]
         result = await self._end(report, desired.commit, "failed" if failed else "succeeded", before=before)
         # Last, so that a commit whose journal was not written is taken for one that is not done yet.
-        done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, rollout.applied)]
+        done = [entry_for(step, desired.commit, before) for step in plan.steps if _is_done(step, course.applied)]
         inventory = (
-            (await self.planner.inventory()).with_entries(done).without([*rollout.leaving.forgotten, *rollout.placed])
+            (await self.planner.inventory()).with_entries(done).without([*rollout.leaving.forgotten, *course.placed])
         )
         await self.planner.remember(replace(inventory, commit=desired.commit.id))
         return replace(
@@ -308,6 +300,15 @@ class Syncer:
             changed=bool(report.changes),
             emptied=rollout.emptied,
         )
+
+    def _announce(self, plan: SyncPlan, report: Report) -> None:
+        """Have known what is about to be written, and what is refused."""
+        for step in plan.steps:
+            if step.applies:
+                self.wanted.about_to_write(step.key, plan.desired.commit.id)
+            if step.refused:
+                error = OwnedByAnother if step.verdict == "foreign" else NotServed
+                report.failed(step.key, error(step.why), str(step.desired.origin))
 
     def _take_up(self, plan: SyncPlan) -> None:
         """From here on, the plan's commit is what sources and releases find in the repository."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ import structlog
 
 from gitsync.api.crds import crd_names
 from gitsync.api.identity import CommitInfo, ObjectKey
+from gitsync.api.kustomization import Kustomization
 from gitsync.build import Directories, KeysOf, SpecOf, as_it_is
-from gitsync.errors import ChartError, GitRefused
+from gitsync.errors import ArtifactError, ChartError, GitRefused
 from gitsync.git import Resolved
 from gitsync.logs import Once
 from gitsync.manifests import Desired
@@ -20,13 +22,17 @@ from gitsync.release.flux import runs_flux
 from gitsync.sources.charts.chart import WantedChart
 from gitsync.sources.charts.dependencies import LocalDependencies
 from gitsync.sources.charts.helmchart import content_id
-from gitsync.sources.git import Verification, verified
+from gitsync.sources.git import Content, Verification, verified
+from gitsync.sources.git.compose import left_of, without_ignored
 from gitsync.sources.resolve.artifacts import Artifact, Head, meaning
+from gitsync.sources.resolve.gitartifact import less
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
+    from gitsync.api.sources import GitRepository
     from gitsync.charts.workers import Workers
     from gitsync.git import Mirror
+    from gitsync.tree import Tree
 
 
 log = structlog.get_logger(__name__)
@@ -83,13 +89,27 @@ class CommitSource:
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
         found = await self.directories.read(commit, tree, self.path, self.keys_of, self.spec_of)
+        if (left := await self._left_of(tree, found)) is not tree:
+            read = await self.directories.read(commit, left, self.path, self.keys_of, self.spec_of)
+            found = replace(read, tree=tree)
         desired = self._without_flux(found)
-        objects, artifact = dict(desired.objects), Artifact(commit, tree)
+        objects, artifacts = dict(desired.objects), {Content(): Artifact(commit, tree)}
         for key, release in desired.helm_releases.items():
-            chart = await self._chart(release, artifact) if self._has_chart(release, desired) else None
+            chart = await self._chart(release, desired, artifacts) if self._has_chart(release, desired) else None
             parts = [part for part in (objects[key].digest, chart, _values(release, desired)) if part]
             objects[key] = replace(objects[key], digest="+".join(parts))
         return replace(desired, objects=objects)
+
+    async def _left_of(self, tree: Tree, desired: Desired) -> Tree:
+        """The tree without what is ignored by the GitRepository by which the directory's own Kustomization names
+        this repository. It is the same tree when nothing in the directory is ignored, or the patterns cannot be
+        read."""
+        models = (item.model for item in desired.objects.values())
+        own = [it for it in models if isinstance(it, Kustomization) and it.path == self.path]
+        declared = next((it for root in own if (it := self._declared(root.source, desired)) is not None), None)
+        with suppress(ArtifactError):  # the GitRepository's own reconciliation reports it
+            return await without_ignored(tree, self.path, less(declared))
+        return tree
 
     def _without_flux(self, desired: Desired) -> Desired:
         """Without the objects that run Flux itself, which a repository of ``flux bootstrap`` has: gitsync takes its
@@ -102,19 +122,29 @@ class CommitSource:
 
     def _has_chart(self, release: HelmRelease, desired: Desired) -> bool:
         """Whether a release means this repository, as far as the commit says."""
-        declared = desired.git_repositories.get(release.source)
-        if declared is None:
+        if release.source not in desired.git_repositories:
             return bool(meaning(release.source, self.name))
-        source = self.mirror.source
-        head = Head(source.url, source.reference, self.mirror.default_branch, self.mirror.cloned_from)
-        return head.is_meant_by(release.source, declared, brought=True)
+        return self._declared(release.source, desired) is not None
 
-    async def _chart(self, release: HelmRelease, artifact: Artifact) -> str | None:
-        wanted = WantedChart.of(release)
+    def _declared(self, key: ObjectKey, desired: Desired) -> GitRepository | None:
+        """The GitRepository ``key`` of the commit if it names this repository, else None."""
+        declared, source = desired.git_repositories.get(key), self.mirror.source
+        head = Head(source.url, source.reference, self.mirror.default_branch, self.mirror.cloned_from)
+        return declared if declared is not None and head.is_meant_by(key, declared, brought=True) else None
+
+    async def _chart(self, release: HelmRelease, desired: Desired, artifacts: dict[Content, Artifact]) -> str | None:
+        """The identity of a release's chart; None when it cannot be told. ``artifacts`` has, and gets, the commit's
+        artifact without what a GitRepository ignores, by the ignore rules."""
+        wanted, content = WantedChart.of(release), less(self._declared(release.source, desired))
+        if wanted is None:
+            return None
         try:
-            return await content_id(wanted, artifact, self._dependencies) if wanted is not None else None
-        except ChartError:
-            return None  # the release's own reconciliation reports what is wrong with its chart
+            if content not in artifacts:
+                whole = artifacts[Content()]
+                artifacts[content] = replace(whole, tree=await left_of(whole.tree, content))
+            return await content_id(wanted, artifacts[content], self._dependencies)
+        except (ArtifactError, ChartError):
+            return None  # the reconciliation of the release, or of its source, reports the error
 
 
 def flux_itself(desired: Desired) -> frozenset[ObjectKey]:

@@ -34,7 +34,7 @@ WAITED_FOR = {
     "runtime/together.py:_do": "waited for",
     "runtime/together.py:alongside": "waited for",
     "release/wanted/renderings.py:_for": "waited for",
-    "sync/rollout/rollout.py:_take_stages": "waited for",
+    "sync/rollout/applying.py:_take_stages": "waited for",
     "runtime/workqueue.py:_start": "a pass, whose defects the queue tells and outlives",
     "sandbox/sandbox.py:__aenter__": "a sandbox",
     "sources/bucket/artifacts.py:_fetch": "waited for",

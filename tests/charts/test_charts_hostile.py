@@ -141,7 +141,7 @@ async def test_a_worker_that_is_ended_from_outside_costs_nobody_a_release(charts
 
 
 async def test_three_that_never_end_hold_nobody_up_for_long(charts: Charts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "SLICE", 0.5)
+    monkeypatch.setattr(places, "SLICE", 2.0)
     endless = await chart(charts, ENDLESS)
     hostile = [
         asyncio.create_task(charts.render(endless, {"n": n}, ReleaseContext("demo", f"team-{n}"))) for n in range(3)

@@ -538,3 +538,32 @@ def test_what_a_generator_cannot_make_is_an_error(
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if " error: " in line]
     assert message in line
+
+
+def test_what_its_own_git_repository_ignores_is_not_read_and_nobody_is_asked_for_it(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A GitRepository with the URL that the clone is of is the repository itself, by whatever name."""
+    git(here, "remote", "add", "origin", "https://ci:token@git.invalid/home/ops.git")
+    spec = {"interval": "1h", "url": "https://git.invalid/home/ops", "ignore": "/*\n!/clusters\n!/a\n*.off.yaml\n"}
+    named = {"kind": "GitRepository", "name": "home"}
+    source: dict[str, Any] = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": spec}
+    source["metadata"] = {"name": "home", "namespace": "default"}
+    broken, plain = "kind: [", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n"
+    files = {
+        "clusters/home.yaml": json.dumps(source),
+        "clusters/root.yaml": kustomization("root", path="./clusters", sourceRef=named),
+        "clusters/a.yaml": kustomization("a", sourceRef=named),
+        "clusters/root.off.yaml": broken,
+        "a/plain.yaml": plain,
+        "a/more.off.yaml": broken,
+    }
+    write(here, files)
+    assert main(["validate", "clusters"]) == 0
+    assert "4 objects, 2 Kustomizations, 0 releases: 0 errors, 0 warnings" in capsys.readouterr().err
+    write(here, {"clusters/b.yaml": kustomization("b", sourceRef=named), "b/plain.yaml": plain})
+    assert main(["validate", "clusters"]) == 1
+    assert "b: is left out by the ignore or sparseCheckout of the source" in capsys.readouterr().out
+    git(here, "remote", "set-url", "origin", "git@git.invalid:home/other.git")
+    assert main(["validate", "clusters"]) == 1
+    assert "cannot reach https://git.invalid/home/ops" in capsys.readouterr().out

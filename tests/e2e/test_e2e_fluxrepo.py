@@ -9,9 +9,10 @@ import pytest
 from tests.controlplane.cluster import Cli
 from tests.e2e.configmaps import data
 from tests.e2e.conftest import NewAgent
-from tests.e2e.fluxrepositories import SYNC, config_map, kustomization, repository
+from tests.e2e.fluxrepositories import CHART, SYNC, config_map, kustomization, repository
 from tests.e2e.harness import AgentProcess, Fleet
 from tests.e2e.moving import finished
+from tests.e2e.planning import Commits
 
 
 @pytest.fixture
@@ -105,3 +106,55 @@ def test_what_somebody_has_deleted_comes_again_when_the_root_s_kustomization_is_
     assert kubectl("get", kind, "apps", *flux, "-o", "name") != ""
     kubectl("wait", "--for=create", "configmap/one", "-n", namespace, "--timeout=60s")
     agent.stop()
+
+
+def test_what_the_repository_s_own_git_repository_ignores_is_not_there(
+    new_agent: NewAgent, fleet: Fleet, kubectl: Cli, namespace: str
+) -> None:
+    """As many have it: all but a few directories is left out, and nothing is fetched, since it is what is polled."""
+
+    def sync(*ignored: str) -> str:
+        patterns = "\n".join(("/*", "!/clusters", "!/apps", "!/charts", *ignored))
+        return SYNC.replace("spec: {interval: 1m", f"spec: {{interval: 1m, ignore: {json.dumps(patterns)}")
+
+    more = {"targetNamespace": namespace}
+    chart = {"chart": "./charts/web", "sourceRef": {"kind": "GitRepository", "name": "flux-system"}}
+    release = {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": "web", "namespace": "flux-system"},
+        "spec": {"interval": "10m", "targetNamespace": namespace, "chart": {"spec": chart}, "values": {"color": "red"}},
+    }
+    files: dict[str, str | None] = {
+        **CHART,
+        "charts/web/templates/more.off.yaml": CHART["charts/web/templates/cm.yaml"].replace("web}", "more}"),
+        "clusters/prod/namespace.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: flux-system}\n",
+        "clusters/prod/sync.yaml": sync("*.off.yaml"),
+        "clusters/prod/apps.yaml": kustomization("apps", "./apps", **more),
+        "clusters/prod/notes.yaml": kustomization("notes", "./notes", **more),
+        "clusters/prod/release.yaml": json.dumps(release),
+        "clusters/prod/root.off.yaml": in_namespace(namespace, "root"),
+        "apps/one.yaml": config_map("one"),
+        "apps/two.off.yaml": config_map("two"),
+        "notes/three.yaml": config_map("three"),
+    }
+
+    def there() -> set[str]:
+        names = kubectl("get", "configmaps", "-n", namespace, "-o", "jsonpath={.items[*].metadata.name}").split()
+        return set(names) - {"kube-root-ca.crt"}
+
+    agent = new_agent(fleet, "--path=clusters/prod")
+    commits = Commits(agent, fleet, kubectl, namespace)
+    first = commits.commit(files)
+    planned = commits.plan().doing("create")
+    assert {name.rpartition("/")[2] for name in planned if name.startswith(f"ConfigMap/{namespace}/")} == {"one", "web"}
+    assert commits.run() == 1  # for the notes
+    assert there() == {"one", "web"}
+    unbuilt = agent.wait_for("kustomization cannot be built", kustomization="flux-system/notes")
+    assert "left out by the ignore" in unbuilt.fields["error"]
+    found = json.loads(kubectl("get", "gitrepository", "flux-system", "-n", "flux-system", "-o", "json"))["status"]
+    assert (found["artifact"]["revision"], found["observedIgnore"][:2]) == (f"main@sha1:{first}", "/*")
+
+    commits.commit({"clusters/prod/sync.yaml": sync("!/notes")})
+    assert commits.run() == 0
+    assert there() == {"one", "web", "two", "root", "three", "more"}

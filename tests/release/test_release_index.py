@@ -97,6 +97,15 @@ def test_every_unready_dependency_is_named_and_waited_for() -> None:
     assert blocked.on == {key("a"), key("c")}
 
 
+def test_of_many_dependencies_the_first_are_named_and_all_are_waited_for() -> None:
+    names = [f"a{number}" for number in range(20)]
+    index = index_of(*(release(name, ready=False) for name in names), release("z", *names))
+    blocked = index.blocked(key("z"))
+    assert blocked is not None
+    assert blocked.error.message.endswith("; dependency 'default/a4' is not ready and 15 more")
+    assert blocked.on == {key(name) for name in names}
+
+
 @pytest.mark.parametrize("need", ["monitoring/prometheus"])
 def test_a_dependency_in_another_namespace_is_found_by_either_spelling(need: str) -> None:
     prometheus = release("prometheus", ready=False, namespace="monitoring")

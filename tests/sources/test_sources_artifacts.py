@@ -206,12 +206,13 @@ def test_without_a_repository_nothing_is_waited_for(artifacts: Artifacts) -> Non
         ("ssh://git@GIT.example:22/fleet/", {}, GitReference(), "", True),
         ("ssh://git@git.example:2222/fleet", {}, GitReference(), "", False),
         ("https://git.example/fleet2", {}, GitReference(), "", False),
-        (FLEET, {"ignore": "docs/"}, GitReference(), "", False),
+        (FLEET, {"ignore": "docs/", "sparseCheckout": ["apps"]}, GitReference(), "", True),
+        (FLEET, {"recurseSubmodules": True}, GitReference(), "", False),
         (FLEET, {"include": [{"repository": {"name": "other"}}]}, GitReference(), "", False),
         (FLEET, {"verify": {"mode": "HEAD", "secretRef": {"name": "keys"}}}, GitReference(), "", False),
     ],
 )
-def test_a_git_repository_is_the_synced_one_when_it_asks_for_the_same_and_nothing_else(
+def test_a_git_repository_is_the_synced_one_when_it_asks_for_the_same_and_nothing_more(
     url: str, spec: dict[str, Any], reference: GitReference, branch: str, same: bool
 ) -> None:
     head = Head(FLEET, reference, branch)
@@ -256,7 +257,7 @@ def test_only_its_own_git_repository_says_whose_signatures_it_must_carry() -> No
     declared = git_repository("flux-system", FLEET, ref={"branch": "main"}, verify=verify)
     assert head.is_meant_by(BOOTSTRAP, declared, brought=False)
     assert not head.is_meant_by(source("any"), declared, brought=False), "a repository of its own"
-    more = git_repository("flux-system", FLEET, ref={"branch": "main"}, verify=verify, ignore="/docs")
+    more = git_repository("flux-system", FLEET, ref={"branch": "main"}, verify=verify, recurseSubmodules=True)
     assert not head.is_meant_by(BOOTSTRAP, more, brought=True)
     assert head.is_named_by(BOOTSTRAP, more, brought=True), "its demand counts all the same"
     assert not head.is_named_by(BOOTSTRAP, git_repository("flux-system", APPS, verify=verify), brought=False)

@@ -25,7 +25,7 @@ from gitsync.runtime.schedule import Schedule
 from gitsync.sync.apply import SyncResult
 from gitsync.sync.build import CommitSource
 from gitsync.sync.reconciler import CONFIRMED_WITHIN, FULL_INTERVAL, SyncReconciler
-from gitsync.sync.rollout.rollout import GONE_TIMEOUT
+from gitsync.sync.rollout.applying import GONE_TIMEOUT
 from gitsync.sync.spec import SETTLE_TIMEOUT
 from tests.clock import LoopClock, clock_put_ahead
 from tests.controlplane.cluster import Cluster as ControlPlane

@@ -18,6 +18,7 @@ from gitsync.cli.common.output import progress
 from gitsync.errors import GitRefused
 from gitsync.git.links import expand
 from gitsync.git.listing import Item, Kind
+from gitsync.git.source import cloned_from, redacted_url
 from gitsync.manifests import Desired
 from gitsync.tree import Entries
 from gitsync.tree import Tree as FileTree
@@ -33,14 +34,15 @@ _NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The files of a repository. ``path`` is the directory with the manifests, "" for the root. ``shown`` turns a path
-    in the repository into one that the user's editor finds from the present directory.
-    """
+    """The files of a repository. ``path`` is the directory with the manifests, "" for the root. ``shown`` turns a
+    path in the repository into one that the user's editor finds from the present directory. ``url`` is the
+    repository's URL, or that of which it is a clone, without a login; "" when neither is known."""
 
     commit: CommitInfo
     files: FileTree
     path: str
     shown: Callable[[str], str]
+    url: str = ""
 
     async def whole(self, settings: Settings) -> tuple[Desired, WholeCommit]:
         """All objects that the files want, those that Kustomizations build included; and the Kustomizations."""
@@ -83,14 +85,13 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
         yield await asyncio.to_thread(_working_tree, Path(target), settings.path)
         return
     from gitsync.agent.parts import open_mirror
-    from gitsync.git import redacted_url
 
     async with open_mirror(settings.model_copy(update={"repo": target})) as mirror:
         source = mirror.source
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
             files = await mirror.artifact(commit.id)
-        yield Tree(commit, files, settings.path, lambda path: path)
+        yield Tree(commit, files, settings.path, lambda path: path, redacted_url(mirror.cloned_from or source.url))
 
 
 def with_own_repository(settings: Settings) -> Settings:
@@ -137,6 +138,7 @@ def _working_tree(directory: Path, path: str) -> Tree:
         files=FileTree("", _entries(top, names), read),
         path="" if below == Path() else below.as_posix(),
         shown=lambda name: os.path.relpath(top / name),
+        url=redacted_url(cloned_from(top)),
     )
 
 

@@ -361,9 +361,9 @@ def _named(source: ObjectKey) -> str:
     return f"{source.kind} '{source.namespaced_name}'"
 
 
-async def own_artifacts(desired: Desired, name: str) -> Artifacts:
-    """The repository that is checked, as an artifact of the sync ``name``. Its URL is not known, so a GitRepository
-    counts as this repository if the folder of one of its charts is here."""
+async def own_artifacts(desired: Desired, name: str, url: str) -> Artifacts:
+    """The repository that is checked, as an artifact of the sync ``name``. A GitRepository counts as this repository
+    by its ``url``, if that is known, or if the folder of one of its charts is here."""
     artifact, assumed = Artifact.of(desired), set()
     asking: list[HelmRelease | HelmChart] = [*desired.helm_releases.values(), *desired.helm_charts.values()]
     for wanted in filter(None, map(WantedChart.of, asking)):
@@ -374,4 +374,4 @@ async def own_artifacts(desired: Desired, name: str) -> Artifacts:
             and await artifact.tree.directory_digest(path) is not None
         ):
             assumed.add(wanted.source)
-    return Artifacts.of_commit(name, "", artifact, assumed)
+    return Artifacts.of_commit(name, url, artifact, assumed)

@@ -89,7 +89,7 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
             "release-names": claim_problems(desired),
             "kinds": kind_problems(desired),
             "expressions": await expression_problems(desired),
-            "charts": await _chart_problems(settings, desired) if with_charts else (),
+            "charts": await _chart_problems(settings, desired, tree.url) if with_charts else (),
         }
         problems = [replace(problem, check=check) for check, some in found.items() for problem in some]
     problems.sort(key=lambda problem: (problem.origin.path, problem.origin.line, problem.origin.column))
@@ -105,7 +105,7 @@ async def _validate(settings: Settings, target: str, output: Format, with_charts
     return 1 if errors else 0
 
 
-async def _chart_problems(settings: Settings, desired: Desired) -> list[ManifestProblem]:
+async def _chart_problems(settings: Settings, desired: Desired, url: str) -> list[ManifestProblem]:
     from gitsync.cli.common.output import progress
     from gitsync.cli.repository.checks import ChartChecks, own_artifacts
     from gitsync.sources.commit import Brought, sources_of_commit
@@ -115,7 +115,7 @@ async def _chart_problems(settings: Settings, desired: Desired) -> list[Manifest
     repositories = ChartRepositories(settings.state_dir / "charts", settings.source_timeout_limit)
     try:
         with progress(f"checking the charts of {counted(len(desired.helm_releases), 'release')}"):
-            artifacts = await own_artifacts(desired, settings.name)
+            artifacts = await own_artifacts(desired, settings.name, url)
             locator = sources_of_commit(Brought.of(desired), artifacts, repositories).locator
             return await ChartChecks(desired, repositories, locator).problems()
     finally:

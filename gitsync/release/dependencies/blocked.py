@@ -15,6 +15,10 @@ from gitsync.release.dependencies.answers import Answer, Need
 from gitsync.release.dependencies.order import held_error, shown
 from gitsync.release.dependencies.others import Others
 from gitsync.release.dependencies.states import is_current
+from gitsync.text import listed
+
+#: Dependencies that are named of those that hold one back: more is nothing to read in a column.
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def blocked(known: Known, key: ObjectKey) -> Blocked | None:
         return None
     texts = [f"dependency '{shown(item)}' {_why_missing(known, item)}" for item in missing]
     texts += [f"dependency '{shown(item)}' is not ready{more}" for item, more in unready.items()]
-    on, message = frozenset({*missing, *unready}), "; ".join(texts)
+    on, message = frozenset({*missing, *unready}), listed(texts, NAMED, "; ")
     if not missing:
         return Blocked(DependencyNotReady(message), on)
     hint = f"add that {missing[0].kind} to the repository, or correct dependsOn"

@@ -43,6 +43,20 @@ async def composed(
     return whole
 
 
+async def left_of(tree: Tree, content: Content) -> Tree:
+    """A tree without what ``content`` leaves out. Raises: ArtifactError; what the tree raises."""
+    return await asyncio.to_thread((await composed(tree, content, {}, [], asyncio.Lock())).tree, whole=tree)
+
+
+async def without_ignored(tree: Tree, directory: str, content: Content) -> Tree:
+    """The same, if anything below ``directory`` is left out, else the very tree."""
+    if content == Content():
+        return tree
+    left = await left_of(tree, content)
+    here, there = (await tree.entries()).below(directory), (await left.entries()).below(directory)
+    return tree if len(here) == len(there) else left
+
+
 async def _check_sparse(tree: Tree, directories: Sequence[str]) -> None:
     for directory in directories:
         try:

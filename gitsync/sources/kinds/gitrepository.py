@@ -39,8 +39,10 @@ from gitsync.sources.kinds.reconciler import Outcome, Words
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository, reference_of
 from gitsync.sources.resolve.commitsources import not_ready
 from gitsync.sources.resolve.gitartifact import (
+    chosen,
     git_spec,
     included,
+    left_of,
     plain_git_spec,
     plain_verification,
     synced_part,
@@ -107,6 +109,10 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         """See GitLookup. Raises: SourceNotReady, ArtifactPending, GitUnavailable."""
         spec, artifact = self.found(key)
         return Artifact(artifact.info, await self._git.tree(spec, artifact, self._parts.get(key, ())))
+
+    async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
+        """See GitLookup."""
+        return await left_of(self._git, self._synced, key, artifact)
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """See TreesOfKind. Raises: also GitUnavailable."""
@@ -211,7 +217,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
 
     def _part(self, key: ObjectKey) -> Part:
         repository = self._synced.meant_by(key)
-        part = synced_part(repository) if repository is not None else None
+        part = synced_part(repository, self._synced.declared(key), self._git) if repository is not None else None
         if part is not None:
             return part
         spec, artifact = self.found(key)
@@ -264,7 +270,8 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             signed = await repository.verified(artifact.commit.id, wanted)
         reference = reference_of(source.spec.ref)
         resolved = Resolved(artifact.commit.id, reference.name or reference.tag or reference.branch)
-        digest = hashlib.sha256(str(await artifact.tree.directory_digest()).encode()).hexdigest()
+        tree = (await chosen(self._git, source, artifact)).tree
+        digest = hashlib.sha256(str(await tree.directory_digest()).encode()).hexdigest()
         outcome = _outcome(key, source, resolved, f"sha256:{digest}", (), was_another, signed)
         return replace(outcome, commit=artifact.commit)
 

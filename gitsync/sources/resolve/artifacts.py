@@ -63,12 +63,12 @@ class Head:
     is_tried: bool = False
 
     def is_meant_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
-        """Whether a GitRepository is exactly this: its URL and reference are, or it is the GitRepository
-        ``flux-system`` that the repository itself has ``brought``."""
+        """Whether a GitRepository is this, or a part of it that its ignore rules leave: its URL and reference are,
+        or it is the GitRepository ``flux-system`` that the repository itself has ``brought``."""
         # The signatures that the repository must have are demanded by its own GitRepository alone, which the agent
         # heeds. By those of another one anybody could hold the sync up.
         is_signed = declared.spec.verify is not None and key != BOOTSTRAP
-        return self.is_named_by(key, declared, brought=brought) and _is_whole(declared) and not is_signed
+        return self.is_named_by(key, declared, brought=brought) and _adds_nothing(declared) and not is_signed
 
     def is_named_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
         """As ``is_meant_by``, whatever further fields of the GitRepository demand."""
@@ -99,11 +99,10 @@ def reference_of(ref: DeclaredReference | None) -> GitReference:
     return GitReference(ref.branch, ref.tag, ref.semver, ref.name, ref.commit)
 
 
-def _is_whole(declared: GitRepository) -> bool:
-    """Whether a GitRepository asks for all of a commit: it ignores and includes nothing."""
+def _adds_nothing(declared: GitRepository) -> bool:
+    """Whether a GitRepository asks for files of its commit alone, all or some: no submodules, no includes."""
     spec = declared.spec
-    more = (spec.ignore, spec.sparse_checkout, spec.recurse_submodules, spec.include)
-    return not any(more) and not any(True for _ in refused(declared))
+    return not (spec.recurse_submodules or spec.include) and not any(True for _ in refused(declared))
 
 
 class SyncedRepository:
@@ -219,11 +218,11 @@ class Artifacts:
 
     @classmethod
     def of_commit(cls, sync: str, url: str, artifact: Artifact, assumed: Iterable[ObjectKey] = ()) -> Artifacts:
-        """The synced repositories as they will be once an artifact of this sync is carried out. The GitRepositories
-        that are ``assumed`` name this repository, whatever their URLs."""
+        """The synced repositories as they will be once an artifact of this sync is carried out, which any branch may
+        have next. The GitRepositories that are ``assumed`` name this repository, whatever their URLs."""
         artifacts = cls()
         artifacts._assumed = frozenset(assumed)
-        artifacts.add(sync, Head(url)).carry_out(artifact, ())
+        artifacts.add(sync, Head(url, is_tried=True)).carry_out(artifact, ())
         return artifacts
 
     def add(self, sync: str, head: Head) -> SyncedRepository:

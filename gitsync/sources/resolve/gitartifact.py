@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from gitsync.api.identity import ObjectKey
 from gitsync.api.names import GIT_REPOSITORY, SOURCE_GROUP
 from gitsync.api.sources import GitRepository
+from gitsync.errors import ArtifactError
 from gitsync.git import GitCredentials, Resolved
 from gitsync.logins import Logins
 from gitsync.signatures import TrustedKeys
 from gitsync.sources.git import Content, GitArtifact, GitArtifacts, GitPlace, GitSpec, Include, Part, Verification
+from gitsync.sources.git.spec import content_id
 from gitsync.sources.git.verification import Mode
 from gitsync.sources.resolve.artifacts import Artifact, Artifacts, SyncedRepository, reference_of
 from gitsync.sources.resolve.commitsources import ALL_READ, CommitSources, Unread, not_ready, use_of
@@ -36,6 +38,13 @@ class GitLookup(Protocol):
 
         Raises: SourceNotReady when there is no such GitRepository, or it has no artifact for its present spec;
         GitUnavailable when the artifact has to be fetched again, and cannot be.
+        """
+
+    async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
+        """The part of a synced repository's artifact that a GitRepository which names it has: all but what that one
+        ignores.
+
+        Raises: SourceNotReady for patterns that cannot be read; NoRoom; what reading the tree raises.
         """
 
 
@@ -88,17 +97,44 @@ def included(repository: ObjectKey, name: str) -> ObjectKey:
     return ObjectKey(SOURCE_GROUP, GIT_REPOSITORY, repository.namespace, name)
 
 
-def synced_part(repository: SyncedRepository) -> Part | None:
-    """A synced repository as a part that a GitRepository includes; None before its first commit."""
+def synced_part(repository: SyncedRepository, declared: GitRepository | None, git: GitArtifacts) -> Part | None:
+    """A synced repository, as the GitRepository ``declared`` has it, as a part that another one includes; None
+    before its first commit."""
     artifact = repository.current
     if artifact is None:
         return None
 
     async def tree() -> Tree:
-        return artifact.tree
+        return (await chosen(git, declared, artifact)).tree
 
     revision = Resolved(artifact.commit.id, repository.head.reference.branch or repository.head.branch).revision
-    return Part(revision, artifact.commit.id, "", tree)
+    return Part(revision, content_id(artifact.commit.id, less(declared), ()), "", tree)
+
+
+async def chosen(git: GitArtifacts, declared: GitRepository | None, artifact: Artifact) -> Artifact:
+    """What a GitRepository leaves of a synced repository's artifact. Raises: as GitArtifacts.chosen."""
+    content = less(declared)
+    if declared is None or content == Content():
+        return artifact
+    return replace(artifact, tree=await git.chosen(artifact.tree, content, declared.metadata.namespace))
+
+
+async def left_of(git: GitArtifacts, artifacts: Artifacts, key: ObjectKey, artifact: Artifact) -> Artifact:
+    """See GitLookup."""
+    try:
+        return await chosen(git, artifacts.declared(key), artifact)
+    except ArtifactError as error:
+        raise not_ready(key, error.message, error.hint) from error
+
+
+def is_as_committed(key: ObjectKey, artifacts: Artifacts) -> bool:
+    """Whether a source is a synced repository with all its files, also those that no artifact of Flux would have."""
+    return artifacts.find(key) is not None and less(artifacts.declared(key)) == Content()
+
+
+def less(declared: GitRepository | None) -> Content:
+    """What a GitRepository leaves out of a commit that it names; nothing where there is no GitRepository."""
+    return Content() if declared is None else Content(declared.spec.ignore, declared.spec.sparse_checkout)
 
 
 class CommitGitRepositories:
@@ -131,6 +167,10 @@ class CommitGitRepositories:
         spec, artifact, parts = await self._find(key, ())
         return Artifact(artifact.info, await self._git.tree(spec, artifact, parts))
 
+    async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
+        """See GitLookup."""
+        return await left_of(self._git, self._artifacts, key, artifact)
+
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """The tree of a GitRepository. Raises: SourceNotReady."""
         spec, artifact, parts = await self._find(key, ())
@@ -153,7 +193,7 @@ class CommitGitRepositories:
     async def _part(self, repository: ObjectKey, name: str, around: tuple[ObjectKey, ...]) -> Part:
         key = included(repository, name)
         synced = self._artifacts.meant_by(key)
-        if synced is not None and (part := synced_part(synced)) is not None:
+        if synced is not None and (part := synced_part(synced, self._artifacts.declared(key), self._git)) is not None:
             return part
         spec, artifact, parts = await self._find(key, around)
         return Part(

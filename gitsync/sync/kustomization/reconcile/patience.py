@@ -4,6 +4,7 @@ come. State only; no I/O."""
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
@@ -12,6 +13,10 @@ from gitsync.runtime.progress import SILENCE
 
 #: Seconds between two reports of a wait for dependencies of which ever fewer are not ready.
 BETWEEN_WORDS = 5.0
+#: Seconds between such reports of different Kustomizations. Of a hundred that wait in layers most have begun before
+#: their turn to report comes; and a report is a write of a status, which costs the API server as much as six small
+#: applies.
+PACE = 0.1
 #: Seconds to wait for a change that mostly comes with the same commit: a Kustomization is removed a moment after its
 #: directory is gone, say. Also the seconds, at first, between two looks whether others have taken an object.
 MOMENT = 1.0
@@ -49,15 +54,25 @@ class Graces:
         self._until.pop(key, None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """What a Kustomization waited ``on`` when its wait was last looked at, and the moment ``due`` (monotonic) before
+    which a wait for fewer of these is not reported. ``has_turn``: at that moment it may be reported."""
+
+    on: frozenset[ObjectKey]
+    due: float
+    has_turn: bool = False
+
+
 class Patience:
     """The waits of every Kustomization of a cluster."""
 
     def __init__(self) -> None:
         self._tries: Backoff[ObjectKey] = Backoff(FIRST_RETRY)
         self._looks: Backoff[ObjectKey] = Backoff(MOMENT)
-        #: What each waited for when that was last reported in its status; and the moment (monotonic) before which a
-        #: wait for fewer of these is not reported.
-        self._waits: dict[ObjectKey, tuple[frozenset[ObjectKey], float]] = {}
+        self._waits: dict[ObjectKey, _Wait] = {}
+        #: The moment (monotonic) at which the next wait may be reported.
+        self._next_word = 0.0
         #: What the log last said that each waits for; a wait for fewer of these is no news.
         self._told: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Waits of Kustomizations that a commit is about to change, and of those whose directory it has removed.
@@ -79,13 +94,20 @@ class Patience:
         self._looks.reset(key)
 
     def until_told(self, key: ObjectKey, on: frozenset[ObjectKey]) -> float:
-        """Seconds until a wait for these is to be reported; 0: now. Most waits are over when the others have taken up
-        the same commit; and where many dependencies become ready one after the other, each is not worth a write."""
+        """Seconds until a wait for these is to be reported; 0: now. Most waits are over when the others have taken
+        up the same commit. Where many dependencies become ready one after the other, each is not worth a write;
+        where many Kustomizations wait at a time, they are reported one after the other."""
         now = time.monotonic()
-        before, due = self._waits.setdefault(key, (on, now + SILENCE))
-        if now < due and on <= before:
-            return due - now
-        self._waits[key] = on, now + BETWEEN_WORDS
+        wait = self._waits.setdefault(key, _Wait(on, now + SILENCE))
+        if now < wait.due and on <= wait.on:
+            return wait.due - now
+        if not wait.has_turn:
+            turn = max(now, self._next_word)
+            self._next_word = turn + PACE
+            if turn > now:
+                self._waits[key] = _Wait(on, turn, has_turn=True)
+                return turn - now
+        self._waits[key] = _Wait(on, now + BETWEEN_WORDS)
         return 0.0
 
     def knows(self, key: ObjectKey, on: frozenset[ObjectKey]) -> bool:

@@ -19,10 +19,12 @@ from gitsync.api.names import (
 )
 from gitsync.errors import BlockedError, DependencyMissing, DependencyNotReady
 from gitsync.graph import HeldByCycle
+from gitsync.release.dependencies.blocked import NAMED
 from gitsync.release.dependencies.order import cycle_error
 from gitsync.release.dependencies.states import is_current
 from gitsync.sources.resolve.commitsources import made_by_flux
 from gitsync.sync.standing import Standing
+from gitsync.text import listed
 
 #: The Kustomization of a repository of Flux, which ``flux bootstrap`` and Flux's operator make in the cluster, whether
 #: Git has it or not.
@@ -115,7 +117,7 @@ def stand_in(standing: Standing) -> Manifest:
 def _error(missing: Sequence[ObjectKey], unready: Mapping[ObjectKey, str]) -> BlockedError:
     texts = [f"dependency '{_named(key)}' does not exist" for key in missing]
     texts += [f"dependency '{_named(key)}' is not ready{more}" for key, more in unready.items()]
-    message = "; ".join(texts)
+    message = listed(texts, NAMED, "; ")
     if not missing:
         return DependencyNotReady(message)
     made = "".join(dict.fromkeys(map(made_by_flux, missing)))
