@@ -49,7 +49,9 @@ from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
 from gitsync.sources.controller import Sources
+from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.resolve.artifacts import Artifacts
+from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.controller import Kustomizations
 from gitsync.sync.kustomization.root import NO_ROOT
@@ -186,12 +188,8 @@ class Agent:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
-        repositories = await stack.enter_async_context(open_chart_repositories(settings, cluster.input))
-        workers, kustomizer = repositories.charts.workers, repositories.charts.kustomizer
-        await workers.warm()
-        commits = None
-        if settings.repo:
-            commits = await stack.enter_async_context(open_commits(settings, repositories, kustomizer))
+        repositories, commits = await _open_inputs(settings, cluster, stack)
+        kustomizer, places = repositories.charts.kustomizer, repositories.charts.workers.places
         await ensure_crds(cluster)
         await warn_about_flux(cluster)
         schedule = Schedule()
@@ -242,7 +240,7 @@ class Agent:
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
         synced = root.repository if root is not None else None
         hooks = partial(serving_webhooks, settings, cluster, events, schedule, synced, expressions=expressions)
-        return cls(cluster, schedule, releases, kustomizations, repository, workers.places, watches, hooks)
+        return cls(cluster, schedule, releases, kustomizations, repository, places, watches, hooks)
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
@@ -325,6 +323,19 @@ def _say_started(settings: Settings, source: GitSource | None, releases: int) ->
         **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
         releases=releases,
     )
+
+
+async def _open_inputs(
+    settings: Settings, cluster: Cluster, stack: AsyncExitStack
+) -> tuple[ChartRepositories, CommitSource | None]:
+    """Chart repositories, with worker processes started for them, and the commits of the repository; None without a
+    repository. Both are closed with ``stack``."""
+    repositories = await stack.enter_async_context(open_chart_repositories(settings, cluster.input))
+    await repositories.charts.workers.warm()
+    if not settings.repo:
+        return repositories, None
+    kustomizer = repositories.charts.kustomizer
+    return repositories, await stack.enter_async_context(open_commits(settings, repositories, kustomizer))
 
 
 def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:

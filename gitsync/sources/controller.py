@@ -165,17 +165,7 @@ class Sources:
         #: Finds the trees that Kustomizations are built from.
         self.trees = Trees(artifacts, self._git, self._oci, self._buckets)
         generators = cluster.watch(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=cluster.namespace)
-        self._generators = ArtifactGenerators(
-            cluster,
-            generators,
-            events,
-            self._on_change,
-            lambda key: self.on_settled(key),
-            Making(self.trees.input_of, fetched.unpacker, fetched.trees),
-            self.trees.revision_of,
-            self.trees.is_coming,
-            is_shared=lambda: artifacts.is_shared,
-        )
+        self._generators = self._generators_of(cluster, generators, events)
         of_source = OfSource(self._revision_of, self._place_of, self._is_coming)
         located, unpacked = self._locator.located, ChartTrees(fetched.unpacker, fetched.trees)
         self._charts = HelmCharts(cluster, charts, events, self._on_chart_change, located, of_source, unpacked)
@@ -199,6 +189,19 @@ class Sources:
         self._generators.wake = self._making.wake
         artifacts.served = cluster.namespace
         artifacts.subscribe(self._on_artifact_change)
+
+    def _generators_of(self, cluster: Cluster, watch: Informer, events: EventRecorder) -> ArtifactGenerators:
+        return ArtifactGenerators(
+            cluster,
+            watch,
+            events,
+            self._on_change,
+            lambda key: self.on_settled(key),
+            Making(self.trees.input_of, self.fetched.unpacker, self.fetched.trees),
+            self.trees.revision_of,
+            self.trees.is_coming,
+            is_shared=lambda: self.artifacts.is_shared,
+        )
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[tuple[str, str], Informer]]:
