@@ -54,8 +54,8 @@ async def install(
 ) -> None:
     """Install the agent: definitions, rights, settings and a Deployment; waits until it runs.
 
-    The settings given here are the agent's. Without [bold]--repo[/] it serves the HelmReleases that are applied by
-    other means. Files with credentials become the Secret gitsync-git.
+    The settings given here are the agent's. Without [bold]--repo[/] it serves the HelmReleases, Kustomizations and
+    sources that are applied by other means. Files with credentials become the Secret gitsync-git.
 
     Stops where Flux serves the same kinds, unless told to take over: releases of Flux are gitsync's then, as they are.
 

@@ -26,7 +26,8 @@ async def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | N
 
     Polls the repository, applies what a commit changes in dependency order, waits until it is ready, and deletes what
     left Git. With [bold]--once[/] it ends when the commit is applied: exit code 0 when everything is ready, else 1.
-    Stops gracefully on SIGINT and SIGTERM. Without a repository it serves the HelmReleases of the cluster.
+    Stops gracefully on SIGINT and SIGTERM. Without a repository it serves the HelmReleases,
+    Kustomizations and sources of the cluster.
 
     Example:
 
