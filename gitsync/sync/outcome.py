@@ -93,9 +93,9 @@ class Outcomes:
         return is_missing or self.of(key).phase in ("failed", "waiting", "suspended")
 
 
-class Settling:
-    """Which of some releases have yet to settle. Call ``look`` with every release that has changed, also with others
-    than these; only those and what waits for them are judged again."""
+class Unsettled:
+    """Those of some releases that have yet to settle. Call ``look`` with every release that has changed, also with
+    others than these; only those and what waits for them are judged again."""
 
     def __init__(self, index: ReleaseIndex, keys: Iterable[ObjectKey]) -> None:
         self._index = index
@@ -147,17 +147,17 @@ class ReleasesSettling:
 
         unsubscribe = self._index.subscribe(on_change)
         try:
-            settling = Settling(self._index, self._open)
-            self._tell(settling.open)
+            unsettled = Unsettled(self._index, self._open)
+            self._tell(unsettled.open)
             async with asyncio.timeout(timeout):
                 while self._open:
                     if hopeless is not None and await hopeless(self._index, self._open):
                         break
                     await self._changed.wait()
                     self._changed.clear()
-                    settling.look(list(dirty))
+                    unsettled.look(list(dirty))
                     dirty.clear()
-                    self._tell(settling.open)
+                    self._tell(unsettled.open)
         except TimeoutError:
             pass
         finally:

@@ -36,7 +36,7 @@ from gitsync.sync.kustomization.reconcile.reconciler import KustomizationReconci
 from gitsync.sync.kustomization.reconcile.surroundings import Surroundings
 from gitsync.sync.kustomization.root import Root
 from gitsync.sync.kustomization.seen import Seen, seen_of
-from gitsync.sync.kustomization.settling import Settling
+from gitsync.sync.kustomization.settling import RootSettling
 from gitsync.sync.kustomization.storage.journal import KustomizationJournal
 from gitsync.sync.kustomization.storage.statusstore import claim_present
 from gitsync.sync.kustomization.syncers import Syncers
@@ -93,7 +93,7 @@ class Kustomizations:
         hopeless = hopeless or Lacking(cluster).hopeless
         self._status = StatusWriter(cluster, events, self._watch.get)
         self._status.on_spoke = self._on_spoke
-        self.settling = Settling(
+        self.settling = RootSettling(
             self._watch, self.present, wanted.index, trees, root, hopeless, self._status.has_spoken
         )
         self._journal = journal

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Settling:
-    """``hopeless`` says whether releases wait for something that nobody brings, ``has_spoken`` whether a
-    Kustomization's status is about a revision. Set ``news`` whenever one of the objects may stand otherwise than
-    before."""
+class RootSettling:
+    """The outcomes of all that comes from the sync of the settings. ``hopeless`` says whether releases wait for
+    something that nothing brings, ``has_spoken`` whether a Kustomization's status is about a revision. Set ``news``
+    whenever the outcome of an object may have changed."""
 
     watch: Informer
     present: PresentKustomizations

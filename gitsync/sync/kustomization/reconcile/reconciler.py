@@ -51,7 +51,7 @@ from gitsync.sync.kustomization.waiting.dependencies import (
     blocked,
     why_not_ready,
 )
-from gitsync.sync.kustomization.waiting.health import Health
+from gitsync.sync.kustomization.waiting.health import HealthChecks
 from gitsync.sync.kustomization.waiting.judging import Judging
 from gitsync.sync.kustomization.waiting.order import waits_inside
 from gitsync.sync.standing import problem_of
@@ -317,7 +317,7 @@ class KustomizationReconciler:
         self, kustomization: Kustomization, syncer: Syncer, interrupt: Interrupt
     ) -> tuple[str, str] | None:
         try:
-            await Health(syncer.cluster, syncer.spec.readiness).wait(kustomization, interrupt)
+            await HealthChecks(syncer.cluster, syncer.spec.readiness).wait(kustomization, interrupt)
         except (NotReadyInTime, ObjectFailed) as error:
             key = kustomization.key
             said = {"kustomization": key.namespaced_name, "error": error}
