@@ -100,7 +100,7 @@ def why_not_replaced(live: Manifest, manifest: Manifest) -> str:
     if key.kind in _NEVER and is_builtin(key.group):
         return "deleting it would delete data"
     if not is_builtin(key.group):
-        return "nobody knows what its controller would delete with it"
+        return "it is not known what its controller would delete with it"
     if kept(live) or kept(manifest):
         return "its resource policy is to keep it"
     policy = (live.get("spec") or {}).get("persistentVolumeClaimRetentionPolicy") or {}

@@ -198,7 +198,7 @@ class Client:
         except KindUnknown as error:
             raise KubeConfigRefused(
                 f"kubeConfig: this API server gives no tokens of ServiceAccounts, {account.namespaced_name} among them",
-                hint="a sandbox does not, so that nobody gets from there to another cluster",
+                hint="a sandbox gives none, so that nothing in it reaches another cluster",
             ) from error
         # The API server may have given it another life than was asked for, and says which.
         return IssuedToken(str(answer.body["status"]["token"]), float(answer.body["spec"]["expirationSeconds"]))

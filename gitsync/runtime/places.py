@@ -120,7 +120,7 @@ class Places:
         self._dispatch()
         try:
             if not ticket.turn.is_set():
-                async with telling(lambda: f"a worker process: all {self.size} are at work for others"):
+                async with telling(lambda: f"a worker process: all {self.size} are busy"):
                     await ticket.turn.wait()
         except BaseException:
             if ticket in self._waiting:

@@ -31,7 +31,9 @@ TIMEOUT: Final = 60.0
 _MOST: Final = 256
 _MOST_BYTES: Final = 32 << 20
 _COMMIT: Final = 40
-_HINTS: Final = Hints(missing="correct the URL", refused="use a URL that anybody may read: nobody logs in for it")
+_HINTS: Final = Hints(
+    missing="correct the URL", refused="use a URL that anybody may read: gitsync does not log in for remote bases"
+)
 
 
 #: The namespace on whose behalf it is fetched, the repository, the ref, and whether its submodules are wanted.

@@ -88,7 +88,7 @@ def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
     spec = source.spec
     if spec.provider == "aws":
         hint = "use provider generic, with a secretRef that is kept current"
-        yield "spec.provider", "aws is not supported yet: nobody logs in to CodeCommit", hint
+        yield "spec.provider", "aws is not supported yet: gitsync does not log in to CodeCommit", hint
     if spec.provider in ("github", "azure") and not spec.url.startswith("https://"):
         yield "spec.url", f"provider {spec.provider} is for https alone", "use an https URL, or provider generic"
     if spec.provider == "github" and spec.secret_ref is None:
@@ -105,13 +105,17 @@ def _refused_of_bucket(source: Bucket) -> Iterator[Refusal]:
         yield "spec.provider", f"{spec.provider} is not supported yet: its API is not spoken", hint
     if spec.provider == "aws" and spec.secret_ref is None:
         hint = "add spec.secretRef, a Secret with accesskey and secretkey"
-        yield "spec.provider", "aws without secretRef is not supported yet: nobody logs in to a cloud", hint
+        yield (
+            "spec.provider",
+            "aws without secretRef is not supported yet: gitsync does not log in to a cloud for a Bucket",
+            hint,
+        )
     if spec.sts is not None:
         hint = "remove spec.sts, and add spec.secretRef with accesskey and secretkey"
         yield "spec.sts", "is not supported yet: no temporary credentials are fetched", hint
     if spec.service_account_name:
         hint = "remove it, and add spec.secretRef with accesskey and secretkey"
-        yield "spec.serviceAccountName", "is not supported yet: nobody logs in to a cloud", hint
+        yield "spec.serviceAccountName", "is not supported yet: gitsync does not log in to a cloud for a Bucket", hint
 
 
 def check_supported(source: ChartHolder) -> None:

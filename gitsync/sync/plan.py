@@ -28,7 +28,7 @@ K = TypeVar("K", bound=Hashable)
 MASS_PRUNE_FROM = 10
 #: Why an object is new though it had been applied before.
 VANISHED = "vanished from the cluster"
-_WHAT_THEN = "and what nobody else is to have would be deleted"
+_WHAT_THEN = "and those that no other sync or release wants would be deleted"
 
 Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "out_of_scope"]
 

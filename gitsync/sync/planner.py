@@ -229,5 +229,5 @@ def _why_not_pruned(desired: Desired, prune: bool) -> str:
         return "--no-prune"
     bad = sorted(desired.bad_paths)
     if bad:
-        return f"{listed(bad)} cannot be read, so nobody knows what left Git"
+        return f"{listed(bad)} cannot be read, so it is not known what left Git"
     return ""

@@ -408,7 +408,7 @@ def test_an_alert_about_kinds_of_others_is_applied_and_says_that_nothing_comes_o
     write(here, {"clusters/alert.yaml": json.dumps(alert), "clusters/provider.yaml": json.dumps(provider)})
     assert main(["validate", "clusters", "--no-charts"]) == 0
     out, err = capsys.readouterr()
-    said = "spec.eventSources[1].kind: nothing happens here to a FluxInstance that anybody could be told of"
+    said = "spec.eventSources[1].kind: gitsync has no events about a FluxInstance"
     assert [line.partition("warning: ")[2] for line in out.splitlines()] == [said]
     assert "2 objects" in err
 

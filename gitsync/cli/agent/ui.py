@@ -22,7 +22,7 @@ Port = Annotated[
 ]
 Only = Annotated[
     str,
-    typer.Option("--only", metavar="NAMESPACE", help="Look at this namespace alone: for who may see no more."),
+    typer.Option("--only", metavar="NAMESPACE", help="Show this namespace alone, for users who may see no more."),
 ]
 
 

@@ -109,7 +109,7 @@ def confined(content: Any, allowed: KubeconfigAllowance) -> dict[str, Any]:
     }
 
 
-_UNVERIFIED = "credentials go to nobody who cannot prove who they are, unless insecure_kubeconfig_tls is set"
+_UNVERIFIED = "credentials are sent only to servers that prove who they are, unless insecure_kubeconfig_tls is set"
 
 
 def _named(content: Mapping[str, Any], plural: str, singular: str, name: str) -> Mapping[str, Any]:

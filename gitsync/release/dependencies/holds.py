@@ -35,9 +35,9 @@ class Hold(NamedTuple):
         doubt = self.claimant.doubt
         if self.owner is None:
             who = f"{self.key} is already managed by sync {self.claimant.name!r}"
-            tail = f"and nobody can tell yet {_GOES_ON}: {doubt}" if doubt else "which applies it from Git"
+            tail = f"and it is not known yet {_GOES_ON}: {doubt}" if doubt else "which applies it from Git"
             return f"{who}, {tail}"
         who = f"{self.key} is already managed by {self.claimant}"
         if doubt == TO_BE_CHANGED:
             return f"{who}, {doubt}"
-        return f"{who}, and nobody can tell {_GOES_ON}: {doubt}" if doubt else who
+        return f"{who}, and it is not known {_GOES_ON}: {doubt}" if doubt else who

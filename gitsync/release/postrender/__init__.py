@@ -1,3 +1,3 @@
-"""Changes of rendered objects: ``postrender`` applies ``spec.postRenderers`` (``kustomization``) and
-``spec.commonMetadata`` (``commonmetadata``).
+"""Changes of rendered objects: ``postrender`` applies spec.postRenderers (``kustomization``) and
+spec.commonMetadata (``commonmetadata``).
 """

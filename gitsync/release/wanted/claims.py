@@ -233,7 +233,7 @@ class ObjectClaims:
         objects that have been taken meanwhile."""
         for (claimant, why), (where, keys) in sorted(self._claims.items()):
             if where == cluster and why == "kept" and claimant != but:
-                doubt = "nobody can tell yet who is to have it"
+                doubt = "it is not known yet who is to have it"
                 left = (key for key in keys if holds(key) and not self._is_taken(key, cluster))
                 yield from (claimant._replace(inside=key, doubt=doubt) for key in sorted(left))
 

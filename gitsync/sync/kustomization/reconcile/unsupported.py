@@ -15,7 +15,7 @@ def refused(kustomization: Kustomization) -> Iterator[tuple[str, str]]:
     fields = {
         "decryption.serviceAccountName": (
             spec.decryption is not None and bool(spec.decryption.service_account_name),
-            "nobody logs in to a cloud as a ServiceAccount; name a Secret with keys in secretRef",
+            "gitsync does not log in to a cloud as a ServiceAccount; name a Secret with keys in secretRef",
         ),
     }
     for field, (is_set, why) in fields.items():
