@@ -85,7 +85,7 @@ class Notifier:
                 for watch in (self._providers, self._alerts):
                     await stack.enter_async_context(watch)
             except Forbidden as error:
-                log.warning("nobody is notified", why=error.message, hint=error.hint)
+                log.warning("notifications are not served", why=error.message, hint=error.hint)
                 yield
                 return
             stack.push_async_callback(self._close)

@@ -150,7 +150,7 @@ async def test_what_could_not_be_done_may_be_delivered_again(hook: Hook) -> None
     hook.outcome = RetryableError("the API server is away")
     with capture_logs() as lines:
         assert (await hook.post())[0] == 500
-    assert [line["event"] for line in lines] == ["what a webhook asks for cannot be asked for"]
+    assert [line["event"] for line in lines] == ["webhook cannot have its objects reconciled"]
     hook.outcome = Refusal(400, "no JSON")
     assert await hook.post() == (400, "no JSON\n")
     hook.outcome = 2

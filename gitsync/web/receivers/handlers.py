@@ -74,8 +74,8 @@ class Webhooks:
         try:
             asked = await route.ask(delivery, proved)
         except GitsyncError as error:
-            log.warning("what a webhook asks for cannot be asked for", receiver=route.name, error=error)
-            answer = Answer(500, "what this asks for cannot be asked for; the agent's log says why")
+            log.warning("webhook cannot have its objects reconciled", receiver=route.name, error=error)
+            answer = Answer(500, "the objects cannot be reconciled now; the agent's log says why")
             return _counted(route, "failed", answer)
         if isinstance(asked, Refusal):
             return _counted(route, "refused", Answer(asked.status, asked.why), REASONS.get(asked.status, ""))
