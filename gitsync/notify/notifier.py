@@ -1,4 +1,4 @@
-"""Takes what happens to objects, and has those told who want to know. Nobody waits for that."""
+"""Takes events about objects, and notifies the Providers whose Alerts want them. Nothing waits for that."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Seconds at the end for what waits to be sent.
+#: Seconds, when the agent stops, for what waits to be sent.
 GRACE = 3.0
 #: Commits of which the author and the subject are remembered.
 _MOST_COMMITS = 512
@@ -78,8 +78,8 @@ class Notifier:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Follow Providers and Alerts, and have those told who are to be while entered. Where they may not be read,
-        nobody is; kinds that nobody has brought yet are no error."""
+        """Watch Providers and Alerts, and notify, while this lasts. Where they may not be read, nothing is notified;
+        kinds that are not installed yet are no error."""
         async with AsyncExitStack() as stack:
             try:
                 for watch in (self._providers, self._alerts):
