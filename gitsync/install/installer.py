@@ -24,9 +24,9 @@ from gitsync.text import listed
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: A label of all objects of config/.
+#: Selects all objects of config/.
 PART_OF = "app.kubernetes.io/part-of=gitsync"
-#: A label of the ConfigMap with the agent's settings, whose name changes with its content.
+#: Selects the ConfigMap with the agent's settings, whose name changes with its content.
 CONFIGURATION = f"{PART_OF},app.kubernetes.io/component=configuration"
 _FLUX_PATIENCE = 60.0
 
