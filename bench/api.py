@@ -1,4 +1,4 @@
-"""The least that speaks to an API server: what the floor and the bench's own looking-on need."""
+"""A small HTTP client for an API server: as much as the floor and the benchmarks' own watching need."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATHS = {
 }
 
 
-#: Seconds for TLS to take leave of requests that were cancelled: the loop may end with this.
+#: Seconds for TLS to close the connections of cancelled requests, before the loop ends.
 FAREWELL = 0.25
 
 

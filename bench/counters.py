@@ -1,4 +1,4 @@
-"""How many requests an API server got: by its own counter, and, from its audit log, from whom. Pure."""
+"""How many requests an API server got, by its own counter; and who sent them, by its audit log. Pure."""
 
 from __future__ import annotations
 

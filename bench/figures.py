@@ -27,10 +27,9 @@ POLLS_WINDOW = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """A start with everything in sync: seconds from the start of the process until it is idle, and what it asked for.
-
-    ``cpu`` is the agent's CPU time until then, in seconds: on a loaded machine it says more than ``seconds``.
-    """
+    """A start with everything in sync: the seconds from the start of the process until it is idle, and the requests
+    that it sent. ``cpu`` is the agent's CPU time until then, in seconds: on a loaded machine it says more than
+    ``seconds``."""
 
     releases: int
     seconds: float
@@ -65,7 +64,7 @@ async def measure_restart(case: Case) -> tuple[Restart, Polls]:
             await warm_up(plane, api)
             async with agent_at_rest(plane, api, repository) as agent:
                 await commit_to_ready(case, agent, repository, plane, api)
-                await _idle(agent, plane)  # what is done beside the work, as HelmCharts, is no restart's
+                await _idle(agent, plane)  # also with the HelmCharts, which it reads beside the work
             await asyncio.sleep(CALM)
             return await _restart(case, plane, repository), await _polls(plane, repository)
 
@@ -117,7 +116,7 @@ async def _polls(plane: Plane, repository: SourceRepository) -> Polls:
 
 
 async def _idle(agent: Agent, plane: Plane) -> float:
-    """Since when, by the clock, the agent has neither asked the API server nor used the CPU."""
+    """The moment (of the clock) since which the agent has neither asked the API server nor used the CPU."""
     busy, cpu = time.time(), 0.0
     deadline = busy + PATIENCE
     while time.time() < max(busy, _last(plane, agent)) + QUIET:
@@ -141,7 +140,7 @@ def _agents(plane: Plane, since: float) -> list[Asked]:
 
 
 def _counting_git(directory: Path, log: Path) -> Path:
-    """A directory with a `git` that writes down each poll and goes on as git."""
+    """A directory with a program ``git`` that writes down each poll and then runs the real git."""
     git = shutil.which("git")
     assert git is not None
     directory.mkdir()

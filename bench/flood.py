@@ -15,7 +15,7 @@ from collections import Counter
 from typing import Final
 from urllib.parse import urlsplit
 
-#: Connections that they come over, as from a proxy.
+#: How many connections the deliveries come over, as from a proxy.
 CONNECTIONS = 8
 #: Seconds between two looks at what is due, and how many are sent at once.
 _TICK, _MOST_AT_ONCE = 0.004, 160
@@ -37,7 +37,7 @@ def _request(host: str, path: str) -> bytes:
 
 
 class _Connection:
-    """One, on which nothing is waited for: what was sent, and the answers that came so far."""
+    """A connection on which deliveries are sent without waiting for answers."""
 
     def __init__(self, host: str, port: int, request: bytes, answers: Counter[int]) -> None:
         self._socket = socket.create_connection((host, port))
@@ -46,13 +46,13 @@ class _Connection:
         self._unsent, self._rest = b"", b""
 
     def send(self, count: int) -> None:
-        """So many more, behind what could not be sent before."""
+        """Send so many more deliveries, after what could not be sent before."""
         self._unsent += self._request * count
         with contextlib.suppress(BlockingIOError):
             self._unsent = self._unsent[self._socket.send(self._unsent) :]
 
     def read(self) -> None:
-        """What has come."""
+        """Read the answers that have come."""
         with contextlib.suppress(BlockingIOError):
             text = self._rest + self._socket.recv(64 << 10)
             end = 0
@@ -66,8 +66,8 @@ class _Connection:
 
 
 def flood(url: str, rate: float, seconds: float) -> None:
-    """Send for some seconds, or until interrupted; a line when it has begun, and the statuses that came back. With as
-    little work as that takes: who sends would be on another machine."""
+    """Send deliveries for some seconds, or until interrupted. Prints a line when it has begun, and in the end the
+    statuses of the answers. It works as little as it can: a real sender would be on another machine."""
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     answers: Counter[int] = Counter()
@@ -92,7 +92,7 @@ def flood(url: str, rate: float, seconds: float) -> None:
 
 
 async def sink(port: int) -> None:
-    """Refuse everything, with as little work as that takes."""
+    """Refuse every request, with as little work as that takes."""
     said = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,7 +108,7 @@ async def sink(port: int) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(19)  # who sends would be on another machine
+    os.nice(19)  # the sender's process would be on another machine
     if sys.argv[1] == "sink":
         asyncio.run(sink(int(sys.argv[2])))
     else:

@@ -20,13 +20,14 @@ from bench.planes import Plane, control_plane
 WINDOW, REST = 60.0, 30.0
 #: Seconds for all to become ready.
 PATIENCE = 1500.0
-#: Nothing is due in the window.
+#: An interval so long that nothing is due while it is measured.
 INTERVAL = "1h"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was asked within ``WINDOW``: of the whole control plane by its counter, by the agent by the audit log."""
+    """The requests within ``WINDOW`` seconds: of the whole control plane by its counter, of the agent by the audit
+    log."""
 
     all: int
     agent: Counter[Kind]
@@ -37,7 +38,7 @@ class Window:
 
 
 async def measure(count: int) -> str:
-    """What it came to, in words. Raises: BenchError."""
+    """The measured figures, in words. Raises: BenchError."""
     case = layered(f"kustomizations-{count}", f"{count} Kustomizations", 1, count)
     with control_plane(audited=True) as plane:
         async with Api(plane.cluster) as api, source(plane) as repository:

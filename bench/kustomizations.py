@@ -24,14 +24,14 @@ from gitsync.kustomize import ENVIRONMENT, find_kubectl
 from tests.controlplane.binaries import KUSTOMIZE, ensure
 
 LAYERS = layered("kustomizations-100", "100 Kustomizations of 10 in 5 layers", 5, 20)
-#: ConfigMaps of each.
+#: ConfigMaps of each Kustomization.
 OBJECTS = 10
 #: Seconds without a commit in which requests are counted.
 IDLE = 10.0
 PATH = f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/kustomizations"
-#: Where the directories are, beside what the agent is pointed at.
+#: The folder with the directories, beside the one that the agent is pointed at.
 _OVERLAYS = "overlays"
-#: Where the floor's objects go a second time, without having been built.
+#: The namespace of the floor's objects when they are applied a second time, without a build.
 _OTHER = "bench-applies"
 
 
@@ -143,7 +143,7 @@ class _Bench:
 
 
 def is_at(commit: str) -> Callable[[Manifest], bool]:
-    """Says of a Kustomization whether it is ready at a commit."""
+    """Returns a function that says whether a Kustomization is ready at a commit."""
 
     def is_done(item: Manifest) -> bool:
         return is_ready(item) and str(item["status"].get("lastAppliedRevision", "")).endswith(commit)
@@ -212,9 +212,9 @@ async def _with_builds(case: Case, kustomize: Command) -> float:
             return await _floor(api, case, _Built(root, kustomize))
 
 
-#: A program, and its word for a build.
+#: A program and its arguments for a build.
 Command = tuple[Path, str]
-#: Gives the objects of a Kustomization.
+#: Returns the objects of a Kustomization.
 _Objects = Callable[[str], Awaitable[list[Manifest]]]
 
 
@@ -238,7 +238,8 @@ async def _written(name: str) -> list[Manifest]:
 
 
 class _Built:
-    """What kustomize makes of the directories below ``root``: a program for each, a processor for each at most."""
+    """The objects that kustomize builds of the directories below ``root``: one process for each, as many at a time
+    as there are processors."""
 
     def __init__(self, root: Path, kustomize: Command) -> None:
         self._root = root

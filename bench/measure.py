@@ -20,7 +20,7 @@ from gitsync.api.conditions import is_ready
 from gitsync.charts.serve import ChartServer
 from tests.controlplane.binaries import KUSTOMIZE, ensure
 
-#: Seconds after the last release is ready in which what it caused may still be asked for (events, records, journal).
+#: Seconds after the last release is ready in which its further requests are still counted (events, records, journal).
 AFTERMATH = 2.0
 #: Seconds for one case, after which it counts as failed.
 PATIENCE = 300.0
@@ -96,7 +96,7 @@ async def measure_agent(case: Case) -> AgentRun:
 
 
 async def audit(case: Case) -> Audit:
-    """The same on a control plane that writes down who asks. Raises: BenchError."""
+    """Measures the agent once more, on a control plane that logs who sends requests. Raises: BenchError."""
     with control_plane(audited=True) as plane:
         async with Api(plane.cluster) as api, source(plane) as repository:
             await warm_up(plane, api)
@@ -121,7 +121,7 @@ def is_agent(asked: Asked) -> bool:
 
 
 async def warm_up(plane: Plane, api: Api) -> None:
-    """A few workloads, so that nobody measures how the API server first hears of Deployments."""
+    """Runs a few workloads first: the API server is slower when it gets its first Deployments."""
     plane.make_namespace("warm-up")
     await floor.run(api, QUICK, await floor.render(QUICK, "warm-up", plane.directory / "charts"), "warm-up")
 
@@ -173,7 +173,7 @@ async def commit_to_ready(
     window = time.monotonic() - began
     plane_cpu, cpu = plane.cpu_seconds() - plane_cpu, agent.cpu_seconds() - cpu
     kinds = since(before, await api.metrics())
-    kinds[Kind("WATCH", "helmreleases")] -= 1  # the one that looked on
+    kinds[Kind("WATCH", "helmreleases")] -= 1  # the bench's own watch
     return AgentRun(seconds, window, kinds.total(), plane_cpu, cpu, agent.peak_memory(), kinds)
 
 
@@ -185,7 +185,7 @@ async def all_ready(
     patience: float,
     is_done: Callable[[Manifest], bool] = is_ready,
 ) -> None:
-    """Looks on, by one watch, until these are ready at their generation, or all that ``is_done`` asks for.
+    """Watches until these are ready at their generation, or ``is_done`` says so of all.
 
     Raises: BenchError.
     """
@@ -214,7 +214,7 @@ async def _look_on(
             continue
         latest[name] = item
         if not is_done(item):
-            waiting.add(name)  # perhaps it was, and is no more
+            waiting.add(name)  # one that was ready may not be any more
         else:
             waiting.discard(name)
             if not waiting:

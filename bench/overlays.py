@@ -95,7 +95,7 @@ def asking(port: int) -> Iterator[Answers]:
 
 
 async def measure() -> str:
-    """What it came to, in words. Raises: BenchError."""
+    """The measured figures, in words. Raises: BenchError."""
     (port,) = free_ports(1)
     with control_plane() as plane:
         async with Api(plane.cluster) as api, source(plane) as repository:

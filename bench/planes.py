@@ -1,4 +1,4 @@
-"""A control plane for one measurement: fresh, and with an audit log where it is to be known who asked for what."""
+"""A control plane for one measurement: fresh, and with an audit log where it has to be known who sent requests."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def control_plane(*, audited: bool = False) -> Iterator[Plane]:
 
 
 def _auditing(apiserver: Path, directory: Path, log: Path) -> Path:
-    """The API server as a program that has the flags of the audit log added."""
+    """A script that runs the API server with the flags of the audit log added."""
     policy = directory / "audit-policy.yaml"
     policy.write_text(_POLICY)
     program = directory / "kube-apiserver"

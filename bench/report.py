@@ -1,4 +1,4 @@
-"""What was measured, summed up: medians, ratios, what was to be reached. Pure."""
+"""Sums the measurements up: medians, ratios, and how they compare with what is to be reached. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CaseResult:
 
     @property
     def ratio(self) -> float:
-        """Of neighbours, because the machine changes from minute to minute."""
+        """The median of the ratios of neighbouring runs, because the machine's speed changes from minute to minute."""
         pairs = zip(self.floors, self.agents, strict=True)
         return median(agent.seconds / floor.seconds for floor, agent in pairs)
 

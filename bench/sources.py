@@ -102,7 +102,7 @@ def by_reference(case: Case) -> dict[str, str]:
 
 @asynccontextmanager
 async def at_rest(plane: Plane) -> AsyncIterator[tuple[Api, SourceRepository, Agent]]:
-    """An agent with nothing to do."""
+    """An agent that has nothing to do."""
     async with Api(plane.cluster) as api, source(plane) as repository:
         await warm_up(plane, api)
         async with agent_at_rest(plane, api, repository) as agent:
@@ -110,7 +110,7 @@ async def at_rest(plane: Plane) -> AsyncIterator[tuple[Api, SourceRepository, Ag
 
 
 async def from_repository(case: Case) -> AgentRun:
-    """All of one HelmRepository. Raises: BenchError."""
+    """All charts from one HelmRepository. Raises: BenchError."""
     with control_plane() as plane:
         async with at_rest(plane) as (api, repository, agent):
             return await commit_to_ready(case, agent, repository, plane, api)
@@ -129,7 +129,7 @@ async def from_registry(case: Case) -> AgentRun:
 
 
 async def pairs(count: int, runs: int) -> None:
-    """In turns, so that both see the same machine."""
+    """Both ways in turns, so that they see the same machine."""
     case = layered(f"independent-{count}", f"{count} independent", 1, count)
     ratios = []
     for number in range(runs):
@@ -234,7 +234,7 @@ async def endless() -> AsyncIterator[int]:
         response = web.StreamResponse()
         response.enable_chunked_encoding()
         await response.prepare(request)
-        with contextlib.suppress(ConnectionError):  # who asked has gone
+        with contextlib.suppress(ConnectionError):  # the client has gone
             for _ in range(LARGE >> 20):
                 await response.write(bytes(1 << 20))
         return response

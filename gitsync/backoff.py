@@ -24,11 +24,11 @@ def jittered(seconds: float, part: float) -> float:
 
 
 class Backoff(Generic[K]):
-    """Exponential: ``first`` seconds, then ``factor`` times as much each time, at most ``most``; each of them more or
+    """Pauses that double: ``first`` seconds, then twice as much each time, at most ``most``; each of them more or
     less by up to ``jitter`` of it."""
 
-    def __init__(self, first: float = 1.0, factor: float = 2.0, most: float = 300.0, *, jitter: float = 0.2) -> None:
-        self._first, self._factor, self._most, self._jitter = first, factor, most, jitter
+    def __init__(self, first: float = 1.0, most: float = 300.0, *, jitter: float = 0.2) -> None:
+        self._first, self._most, self._jitter = first, most, jitter
         self._tries: dict[K, int] = {}
 
     def next(self, key: K) -> float:
@@ -36,7 +36,7 @@ class Backoff(Generic[K]):
         tries = self._tries.get(key, 0)
         self._tries[key] = tries + 1
         # The exponent is bounded so that a year of failures does not overflow a float.
-        return jittered(min(self._most, self._first * self._factor ** min(tries, 32)), self._jitter)
+        return jittered(min(self._most, self._first * 2.0 ** min(tries, 32)), self._jitter)
 
     def tries(self, key: K) -> int:
         """Failures in a row."""

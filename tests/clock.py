@@ -1,4 +1,4 @@
-"""Time that passes when a test wants it to: nobody waits for it."""
+"""Clocks that a test sets, so that it need not wait."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ class Clock:
 
 @contextmanager
 def jumping_clock() -> Iterator[None]:
-    """The clock of the running event loop stands still while something is to be done, and jumps to the next timer when
-    nothing is. For code that waits for timers and events of its own only: what a socket, a thread or a process brings
-    comes after any timer.
-    """
+    """The clock of the running event loop stands still while something is to be done, and jumps to the next timer
+    when nothing is. Only for code that waits for its own timers and events: an answer of a socket, a thread or a
+    process comes after all timers."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, asyncio.SelectorEventLoop)
     now = loop.time()
@@ -51,7 +50,7 @@ def jumping_clock() -> Iterator[None]:
 
 
 class LoopClock:
-    """As the clock of the event loop goes by, and ahead of it."""
+    """The event loop's clock, which can be put ahead."""
 
     def __init__(self, time_of_loop: Callable[[], float]) -> None:
         self._time, self._ahead = time_of_loop, 0.0
@@ -61,14 +60,14 @@ class LoopClock:
         return self._time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Let time pass: what is due by then is done as soon as the loop goes on."""
+        """Put the clock ahead: timers that are due by then run as soon as the loop goes on."""
         self._ahead += seconds
 
 
 @contextmanager
 def clock_put_ahead() -> Iterator[LoopClock]:
-    """The clock of the running event loop goes on as it does, and can be put ahead by hand. For code that talks to real
-    servers, too: whoever puts it ahead waits until nobody waits for an answer, else that comes too late."""
+    """The clock of the running event loop goes on as usual, and can be put ahead by hand. For code that talks to
+    real servers, too: before it is put ahead, no answer may be awaited, since its timeout would pass."""
     loop = asyncio.get_running_loop()
     clock = LoopClock(loop.time)
     loop.time = clock.time  # type: ignore[method-assign]

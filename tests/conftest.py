@@ -11,13 +11,13 @@ pytest_plugins = ["tests.controlplane.fixtures"]
 # Tests that several modules run, each against a cluster of its own.
 pytest.register_assert_rewrite("tests.cluster.conformance", "tests.controlplane.conformance")
 
-# How long an example takes says more about the neighbours on the machine than about the code; a test that is about
-# time measures it.
+# Hypothesis measures how long examples take, which on a shared machine says little about the code. A test that is about
+# time measures it itself.
 settings.register_profile("gitsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gitsync")
 
-# A shell without job control starts ``command &`` with Ctrl-C ignored, and what the tests start would ignore it, too,
-# also where it is to be ended by it.
+# A shell without job control starts ``command &`` with SIGINT ignored, and the tests' processes would inherit that,
+# though some tests end them by SIGINT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

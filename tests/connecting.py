@@ -1,4 +1,4 @@
-"""A connection to the control plane for what serves one namespace of it, gitsync's kinds being there."""
+"""A connection that serves one namespace of the control plane, with gitsync's kinds installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.controlplane.cluster import Cluster as ControlPlane
 
 @asynccontextmanager
 async def serving_namespace(control_plane: ControlPlane, namespace: str) -> AsyncIterator[Cluster]:
-    """The cluster, of which this namespace alone is served."""
+    """A Cluster that serves this namespace alone."""
     async with await Cluster.connect(kubeconfig=control_plane.kubeconfig) as everywhere:
         await ensure_crds(everywhere)
     async with await Cluster.connect(kubeconfig=control_plane.kubeconfig, namespace=namespace) as cluster:

@@ -1,7 +1,6 @@
-"""What work costs in seconds of a processor, whatever else the machine does. Others who have the cores make each second
-longer, by what they take of caches and of a core's halves: so it is held against a piece of work that is always the
-same, done beside it.
-"""
+"""Measures the CPU seconds that work takes, as on a machine that does nothing else. Other processes make each second
+longer, by what they take of caches and of a core's halves: so it is compared with a fixed piece of work, done beside
+it."""
 
 from __future__ import annotations
 
@@ -15,21 +14,20 @@ from typing import TypeVar
 T = TypeVar("T")
 
 ROUNDS = 5
-#: What the same piece of work takes on the machine on which the bounds of the tests were measured, and which did
-#: nothing else.
+#: Seconds that the fixed piece of work takes on the idle machine on which the tests' bounds were measured.
 _USUAL = 0.0065
 
 
 @dataclass
 class Cost:
-    """``seconds`` are those of a machine that does nothing else, once all is done."""
+    """``seconds`` that the work would take on an idle machine; set when all is done."""
 
     seconds: float = 0.0
 
 
 @contextmanager
 def measured() -> Iterator[Cost]:
-    """What is done inside, by all threads of this process, without the collector of cycles: how long that takes depends
+    """Measures what is done inside, by all threads of this process. The collector of cycles is off: its time depends
     on what all tests before have made."""
     cost, was_enabled = Cost(), gc.isenabled()
     gc.disable()
@@ -45,7 +43,7 @@ def measured() -> Iterator[Cost]:
 
 
 def costs_below(limit: float, work: Callable[[], T]) -> T:
-    """What ``work`` comes to. Fails when it costs more than ``limit`` seconds in each of some rounds."""
+    """Returns the result of ``work``. Fails when it costs more than ``limit`` seconds in each of some rounds."""
     found: list[float] = []
     for _ in range(ROUNDS):
         with measured() as cost:
@@ -57,7 +55,7 @@ def costs_below(limit: float, work: Callable[[], T]) -> T:
 
 
 def _pace() -> float:
-    """Seconds that the same work takes now."""
+    """Seconds that the fixed piece of work takes now."""
     began = time.process_time()
     known: dict[str, int] = {}
     for number in range(40_000):

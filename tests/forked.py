@@ -29,7 +29,7 @@ class Forked:
         out, to_out = server.Pipe(duplex=False)
         err, to_err = (None, to_out) if merged else server.Pipe(duplex=False)
         given = list(arguments), dict(environment), str(Path.cwd()), to_out, to_err
-        # A daemon: a test run that ends does not wait for what a test has left.
+        # A daemon, so that the test run does not wait for processes that a test has left.
         self._process = server.Process(target=_gitsync, args=given, daemon=True)
         self._process.start()
         for end in {to_out, to_err}:
@@ -85,7 +85,7 @@ def _server() -> ForkServerContext:
 
 
 def _text(end: Connection) -> TextIO:
-    """What a pipe's end gives, as text."""
+    """The text that comes out of a pipe."""
     with end:
         return os.fdopen(os.dup(end.fileno()), encoding="utf-8")
 

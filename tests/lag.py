@@ -1,6 +1,5 @@
-"""Whether the event loop goes on while something large is worked on. That other processes have all cores holds it up,
-too, and is none of our doing: what is measured leaves it out.
-"""
+"""Measures whether the event loop goes on while something large is worked on. Time that the process waits for a core
+is left out: it depends on other processes alone."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: Seconds that nothing else may be held up.
+#: Seconds that the event loop may be held up.
 LIMIT = 0.03
 ROUNDS = 5
 #: What Linux says of the thread that reads it: nanoseconds on a core, nanoseconds of waiting for one, turns.
@@ -28,8 +27,8 @@ async def goes_on(work: Callable[[], Awaitable[object]], in_one_go: Callable[[],
 
 
 async def stays_below(limit: float, work: Callable[[], Awaitable[object]]) -> None:
-    """Fail when the loop is held up for ``limit`` seconds in each of some rounds, be it that it works or that it waits:
-    other work may be to blame in one."""
+    """Fail when the event loop is held up for ``limit`` seconds in each of some rounds, by work or by waiting for a
+    core: in one round that may be another process's work."""
     found: list[float] = []
     for _ in range(ROUNDS):
         found.append(await lag_during(work, time_with_a_core))
@@ -88,7 +87,7 @@ def _seconds_of(work: Callable[[], object]) -> float:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without the collector of cycles: how long that takes depends on what all tests before have made."""
+    """Without the collector of cycles: its time depends on what all tests before have made."""
     gc.disable()
     try:
         yield

@@ -20,8 +20,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9]*m")
 
 
 class Screen:
-    """What is on it: ``rows``, of which the last is the one that is being written; and what should not be: ``steering``
-    is whatever else would steer a terminal, ``too_long`` are rows that it would break by itself."""
+    """What a terminal shows: ``rows``, the last of which is being written. Also what should not occur: ``steering``
+    are texts that would steer a terminal, ``too_long`` rows that it would break."""
 
     def __init__(self, width: int = 120) -> None:
         self.width = width
@@ -31,7 +31,7 @@ class Screen:
         self._column = 0
 
     def feed(self, text: str) -> None:
-        """Show what was written."""
+        """Show a text that was written."""
         for piece in _PIECE.findall(text):
             if piece == "\n":
                 self._end_row()
@@ -66,7 +66,7 @@ class Terminal:
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
         self.screen = Screen(width)
         self.seen = ""
-        #: What has stood in the last row, below the last line.
+        #: The texts that stood in the last row, the status line.
         self.bottoms: list[str] = []
         self.is_closed = False
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -89,7 +89,7 @@ class Terminal:
                 self.screen.feed(whole)
                 if self.screen.rows[-1] not in ("", *self.bottoms[-1:]):
                     self.bottoms.append(self.screen.rows[-1])
-        except OSError:  # nobody has the other end any more
+        except OSError:  # the other end is closed
             return
 
 

@@ -1,4 +1,5 @@
-"""Waiting for what has no event: another process, a server, a file. The one place where tests of this kind sleep."""
+"""Waiting for something that sends no event: another process, a server, a file. The only place where tests of this
+kind sleep."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Seconds between two looks: often at first; whoever waits longer leaves the machine to what he waits for.
+#: Seconds between two looks, the first and the longest, and by how much each is longer than the one before: a long wait
+#: leaves the machine to what is waited for.
 _FIRST, _LAST, _GROWTH = 0.01, 0.1, 1.2
-#: Seconds after a question that took as long.
+#: The longest pause in seconds after a question that took as long itself.
 _LONGEST = 1.0
 
 

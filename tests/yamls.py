@@ -1,4 +1,4 @@
-"""YAML read by libyaml, which PyYAML brings along: ten times as fast as ruamel.yaml, which tells no more to a test."""
+"""YAML read by libyaml, which PyYAML brings along: ten times as fast as ruamel.yaml, and enough for tests."""
 
 from __future__ import annotations
 

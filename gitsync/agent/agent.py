@@ -26,9 +26,9 @@ from gitsync.agent.parts import (
     make_releases,
     open_chart_repositories,
     open_commits,
+    open_events,
     page_for_readers,
     sync_store,
-    telling,
 )
 from gitsync.agent.remaking import have_made_again
 from gitsync.agent.rootsync import RootSync
@@ -49,7 +49,9 @@ from gitsync.runtime.schedule import Schedule
 from gitsync.runtime.together import until_one_ends
 from gitsync.settings import Settings
 from gitsync.sources.controller import Sources
+from gitsync.sources.helm import ChartRepositories
 from gitsync.sources.resolve.artifacts import Artifacts
+from gitsync.sync.build import CommitSource
 from gitsync.sync.factory import SyncerFactory
 from gitsync.sync.kustomization.controller import Kustomizations
 from gitsync.sync.kustomization.root import NO_ROOT
@@ -70,14 +72,15 @@ Watches = Mapping[tuple[str, str], Informer]
 
 #: What ``run`` serves whatever the configuration says later on.
 _PORTS = ("probe_port", "metrics_port", "webhook_port")
-#: Seconds for the sync under way to end when the agent is told to stop. It can be cut short anywhere, and mostly waits
-#: for releases, which have a grace of their own.
+#: Seconds for the sync under way to end when the agent is told to stop. Short, since a sync can be cut short anywhere,
+#: and mostly waits for releases, which have a grace period of their own.
 SYNC_GRACE = 1.0
 
 
 async def run(settings: Settings, config: ConfigFile | None = None, leave_after: float | None = None) -> int:
-    """Run the agent until it is told to stop, or once; anew when ``config`` changes. Returns the exit code. The ports
-    of probes, metrics and webhooks stay those that it began with. ``leave_after``: see ``told_to_stop``.
+    """Run the agent until it is told to stop, or once (``--once``). When ``config`` changes, it starts again with the
+    new settings, but keeps the ports of probes, metrics and webhooks. ``leave_after``: see ``told_to_stop``.
+    Returns the exit code.
 
     Raises: SettingsError, GitRefused, ApiError and ClusterUnavailable at the start; nothing of the kind later on.
     """
@@ -180,18 +183,14 @@ class Agent:
 
     @classmethod
     async def start(cls, settings: Settings, stack: AsyncExitStack, hopeless: Hopeless | None = None) -> Agent:
-        """Connect and begin to serve; ``stack`` ends it all in order. ``hopeless``, in a sandbox, ends a sync's wait
-        for releases."""
+        """Connect and begin to serve; leaving ``stack`` ends all parts in order. ``hopeless``, given in a sandbox, says
+        for which releases a sync need not wait any longer."""
         if settings.once and not settings.repo:
             raise SettingsError("--once needs a repository to sync", setting="repo", hint="add --repo URL")
         cluster = await connect(settings)
         stack.push_async_callback(cluster.close)
-        repositories = await stack.enter_async_context(open_chart_repositories(settings, cluster.input))
-        workers, kustomizer = repositories.charts.workers, repositories.charts.kustomizer
-        await workers.warm()
-        commits = None
-        if settings.repo:
-            commits = await stack.enter_async_context(open_commits(settings, repositories, kustomizer))
+        repositories, commits = await _open_inputs(settings, cluster, stack)
+        kustomizer, places = repositories.charts.kustomizer, repositories.charts.workers.places
         await ensure_crds(cluster)
         await warn_about_flux(cluster)
         schedule = Schedule()
@@ -200,7 +199,7 @@ class Agent:
         artifacts = Artifacts(is_shared=settings.cross_namespace_refs)
         expressions = await stack.enter_async_context(Expressions())
         events = await stack.enter_async_context(
-            telling(settings, cluster, expressions, is_sandbox=hopeless is not None)
+            open_events(settings, cluster, expressions, is_sandbox=hopeless is not None)
         )
         sources = Sources(cluster, repositories, artifacts, events, schedule)
         releases = make_releases(settings, cluster, sources, events, schedule, expressions)
@@ -242,7 +241,7 @@ class Agent:
         _say_started(settings, commits.mirror.source if commits is not None else None, len(releases.index))
         synced = root.repository if root is not None else None
         hooks = partial(serving_webhooks, settings, cluster, events, schedule, synced, expressions=expressions)
-        return cls(cluster, schedule, releases, kustomizations, repository, workers.places, watches, hooks)
+        return cls(cluster, schedule, releases, kustomizations, repository, places, watches, hooks)
 
     async def serve(
         self, stop: asyncio.Event, reconfigured: Callable[[], Coroutine[Any, Any, Settings]] | None = None
@@ -268,7 +267,7 @@ class Agent:
         await webhooks.open()
 
     def stuck(self) -> str:
-        """Why nothing can be rendered or built any more, "" while that can be."""
+        """Why charts and directories cannot be rendered and built any more; "" while they can."""
         return self._places.stuck
 
     def objects(self) -> Iterator[tuple[ObjectKey, Manifest]]:
@@ -277,7 +276,7 @@ class Agent:
 
     @property
     def error(self) -> GitsyncError | None:
-        """What the repository, or the last sync of it, has ended with; None when that went well."""
+        """The error of the last poll of the repository, or of the last sync; None when both went well."""
         return self._repository.error if self._repository is not None else None
 
     async def once(self, stop: asyncio.Event) -> int:
@@ -309,7 +308,7 @@ class Agent:
 
 
 def _say_kept(begun: Settings, changed: Settings) -> None:
-    """Some settings take effect at the start of the process alone."""
+    """Warn of changed settings that take effect at the start of the process only."""
     if kept := [name for name in _PORTS if getattr(begun, name) != getattr(changed, name)]:
         log.warning(
             "settings take effect at the next start only",
@@ -327,6 +326,19 @@ def _say_started(settings: Settings, source: GitSource | None, releases: int) ->
         **({"namespace": settings.watch_namespace} if settings.watch_namespace else {}),
         releases=releases,
     )
+
+
+async def _open_inputs(
+    settings: Settings, cluster: Cluster, stack: AsyncExitStack
+) -> tuple[ChartRepositories, CommitSource | None]:
+    """Chart repositories, with worker processes started for them, and the commits of the repository; None without a
+    repository. Both are closed with ``stack``."""
+    repositories = await stack.enter_async_context(open_chart_repositories(settings, cluster.input))
+    await repositories.charts.workers.warm()
+    if not settings.repo:
+        return repositories, None
+    kustomizer = repositories.charts.kustomizer
+    return repositories, await stack.enter_async_context(open_commits(settings, repositories, kustomizer))
 
 
 def _syncing(repository: SyncReconciler | None, kustomizations: Kustomizations) -> str | None:

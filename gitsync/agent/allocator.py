@@ -1,5 +1,5 @@
-"""What the process takes of memory beside what it needs: heaps of the C library, buffers of connections, and Python's
-search for garbage."""
+"""Settings of the C library, asyncio and Python that keep the process small and the event loop responsive: heaps,
+buffers of connections, the interpreter's lock, and the garbage collector."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ HEAPS: Final = 2
 READ_BUFFER: Final = 64 << 10
 #: Seconds for which a thread that works may keep the interpreter's lock from others.
 SWITCH: Final = 0.001
-#: Seconds without a search of all that is new after which the moment is a calm one; and seconds after which all is
-#: searched whatever goes on: until then, what is garbage by now takes memory.
+#: Seconds without a full collection of new objects after which the process counts as calm, and all objects are
+#: searched; and seconds after which they are searched anyway, since garbage among them takes memory until then.
 CALM: Final = 60.0
 AT_LAST: Final = 120.0
-#: The generation of objects that have been there for longest, with which all others are searched.
+#: The oldest generation: collecting it searches the others, too.
 _ALL: Final = 2
 
 
 def give_back() -> None:
-    """Have large blocks given back at once. By itself, glibc has a heap for each thread, and keeps blocks of up to 32
-    MiB in all of them once it has seen such: half of what unpacked records and answers take would never come back. A
-    C library that has no such settings stays as it is.
+    """Have glibc give large blocks back to the system as soon as they are free, and keep few heaps. By itself it has a
+    heap for each thread, and keeps blocks of up to 32 MiB in all of them once it has seen such: half of the memory of
+    unpacked records and answers would never come back. Does nothing with another C library.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -51,25 +51,25 @@ def read_less_at_once() -> None:
 
 
 def take_turns_sooner() -> None:
-    """Have threads give up the interpreter's lock sooner to who wants it. Whenever the event loop has news, it may
-    have to wait that long for a thread that reads YAML, 5 ms by default."""
+    """Have threads give up the interpreter's lock sooner. Whenever the event loop has something to do, it may have to
+    wait that long for a thread that reads YAML: by default, 5 ms."""
     sys.setswitchinterval(SWITCH)
 
 
 class GarbageSearch:
-    """Python's search for garbage in circles, which stops everything else, in small parts: what a search of all
-    objects has found in use is left out of later ones, until a calm moment. All modules are among these from the
-    start."""
+    """Python's garbage collector, whose full collections stop everything else, in smaller parts: objects that a full
+    collection has found in use are left out of the next ones (``gc.freeze``), all modules from the start. When nothing
+    much goes on, they are searched, too."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: When something was last left out that has yet to be searched with the rest; None when there is nothing.
+        #: When a full collection last left objects out; None when that was before the last search of all.
         self._newest: float | None = None
         self._searched = clock()
 
     @asynccontextmanager
     async def in_parts(self) -> AsyncIterator[None]:
-        """While entered."""
+        """Collect in that way while entered."""
         gc.callbacks.append(self._on_search)
         try:
             self._search_all()
@@ -80,8 +80,8 @@ class GarbageSearch:
             gc.unfreeze()
 
     def look(self) -> None:
-        """Search all that was left out, where that is called for: nothing new has come for a while, or things have come
-        for long."""
+        """Search all objects, also those left out, if it is time: CALM seconds after the last full collection, or
+        AT_LAST seconds after the last search of all."""
         now = self._clock()
         if self._newest is not None and (now - self._newest >= CALM or now - self._searched >= AT_LAST):
             self._search_all()

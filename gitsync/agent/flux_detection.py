@@ -1,4 +1,4 @@
-"""Flux beside us: both would serve the same objects."""
+"""A warning when Flux's controllers run in the cluster, too: both would serve the same objects."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ log = structlog.get_logger(__name__)
 
 
 async def warn_about_flux(cluster: Cluster) -> None:
-    """Say so when Flux's controllers run over the same kinds; one request. Who serves one namespace does not look, for
-    Flux runs in another. Raises: ClusterUnavailable.
+    """Log a warning when Flux's controllers run; one request. An agent for a single namespace does not look, since Flux
+    runs in another. Raises: ClusterUnavailable.
     """
     if cluster.namespace:
         return

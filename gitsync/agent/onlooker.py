@@ -1,6 +1,5 @@
-"""What goes on, for somebody at a terminal: at the bottom of it, while a sync runs. Without a terminal there is none of
-this.
-"""
+"""The status line at the bottom of a terminal while a sync runs. Where the log does not go to a terminal, there is
+none."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from gitsync.logs import StatusLine, has_status_line
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.sync.reporting.tally import Tally, standing_of_kustomization, standing_of_release
 
-#: Seconds between two looks; a sync that is over by the second look is not spoken of.
+#: Seconds between two updates; a sync that is over by the second shows no status line.
 LOOK = 0.5
 
 
@@ -25,7 +24,7 @@ LOOK = 0.5
 async def telling_onlookers(
     index: ReleaseIndex, kustomizations: Informer, syncing: Callable[[], str | None]
 ) -> AsyncIterator[None]:
-    """Inside, the terminal says how things stand whenever ``syncing`` names what is synced; None: nothing is."""
+    """Show the status line during the body, whenever ``syncing()`` names what is being synced; None: nothing is."""
     if not has_status_line():
         yield
         return

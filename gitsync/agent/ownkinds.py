@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 async def ensure_crds(cluster: Cluster) -> None:
     """Create the CustomResourceDefinitions that are missing, and bring those of another gitsync version up to ours;
-    somebody else's (Flux's) stay as they are. They are no namespace's: who serves one, or may not read them, only
-    makes sure that somebody has brought them.
+    somebody else's (Flux's) stay as they are. An agent that serves a single namespace, or may not read them, only makes
+    sure that the kinds are served.
 
-    Raises: KindUnknown when nobody has; Forbidden when they are to be created and that is not allowed;
+    Raises: KindUnknown when they are not; Forbidden when definitions are to be created and that is not allowed;
     ClusterUnavailable.
     """
     if cluster.namespace:
@@ -48,9 +48,9 @@ async def ensure_crds(cluster: Cluster) -> None:
 
 
 async def require_kinds(cluster: Cluster) -> None:
-    """Make sure that what is watched is served at all, as everybody may see.
+    """Make sure that the kinds that the agent watches are served: discovery is open to everybody.
 
-    Raises: KindUnknown, saying who brings it; ClusterUnavailable.
+    Raises: KindUnknown, saying who creates its definition; ClusterUnavailable.
     """
     own = [(HELM_GROUP, HELM_RELEASE), (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR)]
     for group, kind in (*own, *((SOURCE_GROUP, kind) for kind in SERVED_SOURCES)):

@@ -1,5 +1,5 @@
-"""The parts of gitsync, put together from settings: by the agent, which serves with them, and by plan, diff, verify and
-other commands, which use some of them for one look. Elsewhere only parts that need no settings are put together.
+"""The parts of gitsync, made from settings: by the agent, which serves with them, and by plan, diff, verify and other
+commands, which use some of them once. A part that needs settings is made nowhere else.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ async def connect(settings: Settings) -> Cluster:
 
 
 def git_source(settings: Settings) -> GitSource:
-    """Where to read from, and how to get in. Raises: GitRefused, SettingsError."""
+    """The repository to read, with its reference and credentials. Raises: GitRefused, SettingsError."""
     try:
         password, token = settings.read_git_password(), settings.read_git_token()
     except (OSError, ValueError) as error:
@@ -96,8 +96,8 @@ def directories(
 def make_builder(
     settings: Settings, repositories: ChartRepositories | None, kustomizer: Kustomizer | None = None
 ) -> Builder:
-    """What builds directories, by the one ``kustomizer`` that a process has: it bounds how many are built at once. What
-    they name by URL is fetched as ``repositories`` are, where the settings allow it."""
+    """What builds directories, by the one ``kustomizer`` of this process, which bounds how many are built at once.
+    Remote bases, where the settings allow them, are fetched by the HTTP client of ``repositories``."""
     remotes = repositories.bases if repositories is not None and settings.allow_remote_bases else None
     return Builder(kustomizer or Kustomizer(), settings.default_namespace, remotes=remotes)
 
@@ -156,8 +156,9 @@ def synced_repository(
 
 
 async def claim_inventory(owner: Owner, cluster: Cluster, claims: ObjectClaims) -> None:
-    """Have known what the sync has in the cluster before a release asks, at a start: what it wants is known with its
-    first commit only. An inventory that cannot be read is left for the sync to tell of.
+    """At a start, enter what the sync has in the cluster, by its inventory, into ``claims``, before any release asks
+    who wants its objects: what the sync wants is known with its first commit only. An inventory that cannot be read is
+    no error here; the sync will report it.
 
     Raises: ClusterUnavailable, ApiError.
     """
@@ -181,8 +182,9 @@ def root_of(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository, reco
 
 
 def is_root(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> Callable[[Kustomization], bool]:
-    """Says for which Kustomizations the sync of the settings stands. Until the first commit is carried out, which says
-    what it calls itself, also for one of Flux's own name: applied by itself, it would be in the way of that sync."""
+    """Says for which Kustomizations the sync of the settings stands (see ``Root``). Until its first commit is carried
+    out, which may name that Kustomization, also for one with the name that ``flux bootstrap`` gives: applied as a sync
+    of its own, it would be in the way."""
 
     def is_meant(source: ObjectKey) -> bool:
         return artifacts.find(source) is synced or (synced.current is None and source == BOOTSTRAP)
@@ -191,7 +193,7 @@ def is_root(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> C
 
 
 def stands_for(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -> StandsFor:
-    """Says which Kustomizations stand for the sync of the settings once what is desired is carried out."""
+    """Says of a Kustomization whether the sync of the settings stands for it, once ``desired`` is carried out."""
 
     def answer(item: Kustomization, desired: Desired) -> bool:
         if item.path != spec.owner.path:
@@ -205,7 +207,7 @@ def stands_for(spec: SyncSpec, artifacts: Artifacts, synced: SyncedRepository) -
 
 
 def root_store(spec: SyncSpec, cluster: Cluster, artifacts: Artifacts, synced: SyncedRepository) -> RootStore:
-    """Where the sync of the settings keeps its state, which is also a Kustomization's."""
+    """Where the sync of the settings keeps its state: its ConfigMaps, and the status of its Kustomization."""
     return RootStore(cluster, spec.owner.namespace, spec.owner.name, stands_for(spec, artifacts, synced))
 
 
@@ -215,10 +217,10 @@ def event_recorder(settings: Settings, cluster: Cluster) -> EventRecorder:
 
 
 @asynccontextmanager
-async def telling(
+async def open_events(
     settings: Settings, cluster: Cluster, expressions: Expressions, *, is_sandbox: bool
 ) -> AsyncIterator[EventRecorder]:
-    """What writes Events, and has those notified whom Providers and Alerts name; in a sandbox nobody."""
+    """What writes Events, and passes them to the Providers that Alerts name; in a sandbox, to none of them."""
     async with event_recorder(settings, cluster).running() as events:
         if is_sandbox:
             yield events
@@ -252,7 +254,7 @@ def make_releases(
 
 @asynccontextmanager
 async def open_targets(settings: Settings, cluster: Cluster) -> AsyncIterator[TargetClusters]:
-    """The clusters that releases live in, for one look: nobody hears of changes there."""
+    """The target clusters of releases, for commands that look once: changes there wake nobody."""
     references = References(cluster, _ignore)
     identity = AgentIdentity(_holder(settings), settings.concurrency)
     try:
@@ -283,7 +285,7 @@ def default_keys(settings: Settings) -> ObjectKey | None:
 
 @asynccontextmanager
 async def page_for_readers(settings: Settings, cluster: Cluster) -> AsyncIterator[None]:
-    """With the page served to readers, where that is asked for. Raises: SettingsError."""
+    """Serve the page (``gitsync ui``) during the body, if the settings give it a port. Raises: SettingsError."""
     if not settings.web_port:
         yield
         return
@@ -298,9 +300,9 @@ async def page_for_readers(settings: Settings, cluster: Cluster) -> AsyncIterato
 
 
 def _holder(settings: Settings) -> str:
-    """Who works on a pending revision, as Helm's records name it."""
+    """This agent, as the annotation on a pending revision's record names it (``gitsync.dev/holder``)."""
     return f"gitsync/{sync_name(settings.namespace, settings.name)}"
 
 
 def _ignore(*_: object) -> None:
-    """A listener for one look: it has ended before anything could follow from a change."""
+    """A listener where nothing follows from a change: the command ends before."""

@@ -1,4 +1,4 @@
-"""Objects of the kinds that are served, deleted though Git has them."""
+"""Custom resources (HelmReleases, sources, Kustomizations) that somebody has deleted though Git has them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from gitsync.release.wanted.claims import ObjectClaims
 
 
 def have_made_again(watches: Iterable[Informer], claims: ObjectClaims) -> None:
-    """The sync that wants an object hears that it has been deleted, by hand mostly, and makes it again: others may
-    depend on it, and would wait until everything is compared with the cluster anyway."""
+    """When a watched object is deleted, wake the sync that wants it, which creates it again at once. Otherwise what
+    depends on the object would wait for the sync's next full comparison."""
 
     def on_event(event: WatchEvent) -> None:
         if event.type == "DELETED" and claims.claimants(event.key):

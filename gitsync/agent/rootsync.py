@@ -1,4 +1,5 @@
-"""The sync of the settings among the parts of the agent: the repository is a source, and stands for a Kustomization."""
+"""The sync that the settings describe, as a part of the agent: its repository is also a source of charts, and it stands
+for the Kustomization that describes it in the repository, if there is one."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 
 class RootSync:
-    """``commits`` are those of the repository, which is one of ``artifacts`` from now on. ``hopeless``, in a sandbox,
-    ends a sync's wait for releases; there the repository is trusted, whoever has signed it.
+    """The sync of the settings. Its repository, with ``commits``, is one of ``artifacts`` from now on. ``hopeless`` is
+    given in a sandbox, and says for which releases the sync need not wait; there no signature is asked for.
 
     Raises: GitRefused, SettingsError.
     """
@@ -65,7 +66,7 @@ class RootSync:
         stack.push_async_callback(keys.close)
 
     def attend(self, kustomizations: Kustomizations, events: EventRecorder) -> None:
-        """Have it stand for a Kustomization, and tell how it stands."""
+        """Have it stand for its Kustomization, and write that one's status and Events."""
         self._store.all = kustomizations.present.all
         told = RootEvents(events, self.owner, kustomizations.stands_for_root)
 

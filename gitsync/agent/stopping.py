@@ -1,4 +1,4 @@
-"""How a process that is told to stop comes to its end, whatever hangs in it."""
+"""Stopping the process on a signal, also when something in it hangs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import Final, NoReturn
 from gitsync.logs import has_status_line
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-#: On a terminal there may be a status line, which nobody takes away any more.
+#: Before the last words: a status line may still be at the bottom of the terminal.
 _BELOW: Final = "\n"
-#: Seconds in which the last words are to be taken.
+#: Seconds for standard error to take the last words.
 _PATIENCE: Final = 0.5
-#: Seconds after which the kernel ends a process that does not leave by itself.
+#: Seconds after which an alarm of the kernel ends the process if it cannot do so itself.
 _BEYOND: Final = 2.0
-#: What the thread that hears of signals is told in the end.
+#: What the thread that waits for signals reads when it is to end.
 _OVER: Final = b"\0"
 _LAST_WORDS: Final = (
     "gitsync has not come to its end within {seconds:g}s of {name} and is left: what was under way is taken up at the "
@@ -32,8 +32,9 @@ _LAST_WORDS: Final = (
 
 @contextmanager
 def told_to_stop(stop: asyncio.Event, leave_after: float | None = None) -> Iterator[None]:
-    """Set ``stop`` when a signal says so. The process is left ``leave_after`` seconds later (None: never), also after
-    this has been left itself: a thread that somebody else's input holds would keep it for ever. For the main thread.
+    """Set ``stop`` on SIGINT or SIGTERM. The process exits ``leave_after`` seconds later at the latest (None: it does
+    not), also when this block has been left by then: a thread that hangs on foreign input would keep it alive for ever.
+    For the main thread.
     """
     ear = _Ear(asyncio.get_running_loop(), stop, leave_after)
     before = {number: signal.signal(number, _heard) for number in _SIGNALS}
@@ -48,24 +49,24 @@ def told_to_stop(stop: asyncio.Event, leave_after: float | None = None) -> Itera
 
 
 def _heard(_number: int, _frame: FrameType | None) -> None:
-    """Python's own way to a handler leads through the main thread, when that is at leave to look; ours does not."""
+    """Does nothing: Python calls handlers in the main thread, once that is free. ``_Ear`` does not wait for that."""
 
 
 class _Ear:
-    """A thread that hears of signals by itself: the main thread may be in a call that does not come back, the loop
-    busy, and a thread that is to be started only then may not start."""
+    """A thread that reads signals from a pipe (``signal.set_wakeup_fd``). It is there from the start, since by then the
+    main thread may be in a call that does not return, the loop busy, and a new thread may not start."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event, leave_after: float | None) -> None:
         self._loop = loop
         self._stop = stop
         self._leave_after = leave_after
         self._listens, self.told = os.pipe()
-        os.set_blocking(self.told, False)  # which signals ask for
+        os.set_blocking(self.told, False)  # as set_wakeup_fd demands
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
     def over(self) -> None:
-        """Nobody tells it anything any more. What it was told counts all the same."""
-        with suppress(BlockingIOError):  # it has enough to read
+        """No more signals come. Those that have come count all the same."""
+        with suppress(BlockingIOError):  # the pipe is full: it has enough to read
             os.write(self.told, _OVER)
 
     def _listen(self) -> None:
@@ -88,14 +89,14 @@ class _Ear:
 
     def _tell(self, number: int) -> None:
         if self._leave_after is not None:
-            # What holds the interpreter itself keeps this thread from everything, too, but not the kernel.
+            # Native code that holds the interpreter's lock would stop this thread, too, but not the kernel's alarm.
             signal.setitimer(signal.ITIMER_REAL, self._leave_after + _BEYOND)
         with suppress(RuntimeError):  # the loop has come to its end
             self._loop.call_soon_threadsafe(self._stop.set)
 
 
 def _say_and_leave(seconds: float, number: int) -> NoReturn:
-    # Not by the log, which may have come to its end; and not where nobody reads, which may be what hangs.
+    # Not by the log, which may have been closed; and only if the pipe takes it, since that may be what hangs.
     words = _LAST_WORDS.format(seconds=seconds, name=signal.Signals(number).name)
     with suppress(OSError):
         if _ready(2, select.POLLOUT, _PATIENCE):
@@ -104,7 +105,7 @@ def _say_and_leave(seconds: float, number: int) -> NoReturn:
 
 
 def _ready(descriptor: int, event: int, seconds: float | None) -> bool:
-    """Whether it can be read, or written to, within so many seconds (None: wait for that)."""
+    """Whether ``descriptor`` can be read, or written to, within so many seconds (None: wait for ever)."""
     poll = select.poll()
     poll.register(descriptor, event)
     return bool(poll.poll(None if seconds is None else seconds * 1000))

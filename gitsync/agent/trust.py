@@ -1,5 +1,5 @@
-"""Whose signatures the commits of the agent's own repository must carry: by a setting, and by the GitRepository by
-which the repository names itself."""
+"""Whose signatures the commits of the agent's own repository must carry: by the setting ``verify_keys``, and by
+``spec.verify`` of the GitRepository in it that is this repository."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gitsync.settings import Settings
 from gitsync.signatures import MAX_TEXT, KeysUnusable, TrustedKeys
 from gitsync.sources.git import Verification
 
-#: What the GitRepository demands by which the repository names itself; None for nothing.
+#: What the repository's own GitRepository demands in ``spec.verify``; None for nothing.
 Declared = Callable[[], Awaitable[Verification | None]]
 
 _SETTING = "verify_keys"
@@ -26,7 +26,8 @@ async def _nothing() -> Verification | None:
 
 
 def demands(settings: Settings, declared: Declared = _nothing) -> Callable[[], Awaitable[list[Verification]]]:
-    """Asks for what has to be signed, anew each time: mounted keys change. Raises then: SettingsError, NotVerified."""
+    """A function that returns what has to be verified; it reads the keys anew each time, since mounted ones change. It
+    raises SettingsError, NotVerified."""
     return partial(_demands, settings.verify_keys, declared)
 
 
@@ -42,7 +43,7 @@ def read_keys(path: Path) -> TrustedKeys:
     """The keys in a file, or in the files of a directory. Raises: SettingsError."""
     try:
         files = [path]
-        if path.is_dir():  # of a mounted Secret, which has its files beside folders of its own
+        if path.is_dir():  # a mounted Secret, say, in which the kubelet also has directories of its own
             files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
         if len(files) > _MOST_FILES:
             raise SettingsError(f"{path} has more than {_MOST_FILES} files", setting=_SETTING, hint=_HINT)

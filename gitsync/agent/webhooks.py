@@ -30,8 +30,8 @@ async def serving_webhooks(
     *,
     expressions: Expressions,
 ) -> AsyncIterator[dict[tuple[str, str], Informer]]:
-    """Have ``webhooks`` know the Receivers of the cluster, and the token of the repository, where there is a
-    port. Yields the watches, by group and kind. Raises: SettingsError for a token that cannot be read."""
+    """Serve the Receivers of the cluster, and the token of the repository, on ``webhooks``, if it has a port. Yields
+    the watches that takes, by group and kind. Raises: SettingsError for a token that cannot be read."""
     if not webhooks.has_port:
         yield {}
         return

@@ -184,7 +184,6 @@ BUILD_FAILED: Final = "BuildFailed"
 HEALTH_CHECK_FAILED: Final = "HealthCheckFailed"
 #: gitsync's own: somebody has to confirm a commit that deletes much.
 COMMIT_HELD: Final = "CommitHeld"
-PRUNE_FAILED: Final = "PruneFailed"
 
 # Reasons that several kinds share.
 PROGRESSING: Final = "Progressing"

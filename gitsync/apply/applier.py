@@ -29,7 +29,7 @@ _REFUSED = 422
 
 
 class Applied(NamedTuple):
-    """The API server's answer, whose fields were taken over, and whether there was no such object before."""
+    """The API server's answer, the field managers whose fields were taken over, and whether the object is new."""
 
     object: Manifest
     taken_from: tuple[str, ...] = ()
@@ -37,8 +37,8 @@ class Applied(NamedTuple):
 
 
 class Applier:
-    """Applies with one field manager. It takes over what those in ``take_over_from`` wrote to the objects that it
-    applies, so that what its manifests do not have goes (see fieldmanagers).
+    """Applies with one field manager. It takes over the fields that the writers in ``take_over_from`` have in an
+    object, so that what its manifest does not have is removed (see ``fieldmanagers``).
     """
 
     def __init__(self, cluster: Cluster, manager: str, take_over_from: Set[Writer] = frozenset()) -> None:
@@ -83,9 +83,9 @@ class Applier:
     async def apply_new(
         self, manifest: Manifest, adapted: Callable[[Manifest, Manifest], Manifest], *, expected: bool = False
     ) -> Applied:
-        """Apply one object of which it has to be known whether it is there already: one that is, is applied as
-        ``adapted(manifest, live)``. The API server says so, in the apply itself; asked beforehand, which costs a
-        request, only where it is ``expected`` to be there.
+        """Apply one object that may be there already: one that is, is applied as ``adapted(manifest, live)``. Whether
+        it is there, the API server says in the apply itself. Only where it is ``expected`` to be there is it read
+        first, which costs a request.
 
         Raises: as ``apply_over``.
         """
@@ -156,13 +156,13 @@ class Applier:
             try:
                 return await self._cluster.replace(without_managed_fields(after), manager=self._manager, dry_run=True)
             except Forbidden:
-                return after  # whose rights are only to apply: without the server's defaults, then
+                return after  # without the right to update: without the server's defaults, then
 
         return await retry_on_conflict(attempt)
 
     async def _foreseen(self, manifest: Manifest) -> tuple[Manifest | None, Manifest]:
-        """What the API server says that an apply would make of an object (None: it refuses), and what is left of that
-        once fields are taken over.
+        """What an apply would make of an object: first by the API server's answer (None when it refuses), then with the
+        fields gone that are taken over and dropped.
         """
         try:
             answer = await self._cluster.apply(manifest, manager=self._manager, dry_run=True)
@@ -178,7 +178,8 @@ class Applier:
         return answer, pruned(answer, manifest, self._manager, self._take_over_from)
 
     async def _take_over(self, manifest: Manifest, live: Manifest | None) -> tuple[str, ...]:
-        """Take over fields of an object; ``live`` is how it is now, None when that is not known. Returns whose."""
+        """Take over fields of an object; ``live`` is how it is now, None when that is not known. Returns the managers
+        that have lost some."""
         from gitsync.cluster import retry_on_conflict  # lazily: ``gitsync validate`` needs no cluster
 
         key, known = ObjectKey.of(manifest), [live] if live is not None else []

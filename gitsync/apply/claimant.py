@@ -1,4 +1,4 @@
-"""Who may want an object: so it is told to whoever is about to delete it. Pure."""
+"""Who may want an object that somebody else is about to delete. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from gitsync.api.names import HELM_GROUP, HELM_RELEASE, KUSTOMIZATION, KUSTOMIZE
 
 
 class Claimant(NamedTuple):
-    """A sync, or a release by its HelmRelease's ``namespace/name``. ``doubt`` is why nobody can tell at the moment
-    whether it wants an object; "" when it does. ``unowned``: it wants a definition that is in its chart's ``crds/``,
-    of which nobody is the owner, and which nobody deletes; or, a sync, an object that it leaves alone. ``inside``: it
-    wants this object, or keeps it (then with ``doubt``), which would go with the Namespace or the definition that is
-    asked about; ``leaves`` is all that is inside and wanted by none but those who are about to be removed: it mostly
-    goes before them."""
+    """A sync, or a release by its HelmRelease's ``namespace/name``, that wants an object or may want it.
+
+    - ``doubt``: why nobody can tell at the moment whether it wants the object; "" when it does.
+    - ``unowned``: it wants the object, but does not become its owner, and nobody deletes it: a definition in the
+      ``crds/`` of a release's chart, or an object that a sync leaves alone.
+    - ``inside``: what it wants (or, with ``doubt``, may want) is not the object itself, a Namespace or a
+      CustomResourceDefinition, but this one, which would go with it.
+    - ``leaves``: all that is inside, where only syncs and releases want it that are about to be removed themselves:
+      they mostly delete it before they are gone.
+    """
 
     kind: Literal["sync", "HelmRelease"]
     name: str
@@ -40,7 +44,7 @@ class Claimant(NamedTuple):
 
     @property
     def why_kept(self) -> str:
-        """Why an object stays that is not to become this one's, in words; "" when it is."""
+        """Why an object stays without becoming this claimant's own, in words; "" when it does become that."""
         if self.inside is not None:
             return self.may_want_it if self.doubt else f"{self.inside} would go with it, which {self} wants"
         why = f"is in the crds/ of {self}" if self.kind == "HelmRelease" else f"{self} leaves it alone"
@@ -60,7 +64,7 @@ class Claimant(NamedTuple):
 
     @property
     def by_name(self) -> Claimant:
-        """As it is known to ObjectClaims."""
+        """The same sync or release without what is said of one object: as ObjectClaims knows it."""
         return Claimant(self.kind, self.name)
 
     @classmethod

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: So the API server warns of a field that it drops, when it is not applied server-side.
+#: What the API server's warning of a field that it drops says, when the object is not applied server-side.
 _DROPPED = "unknown field"
 
 
@@ -42,7 +42,7 @@ class ClientSide:
         self._cluster = cluster
         self._manager = manager
         self._earlier = earlier
-        #: What it has created.
+        #: The objects that were created, and not patched.
         self.created: set[ObjectKey] = set()
         self._adapted = adapted
 

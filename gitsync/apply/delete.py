@@ -31,42 +31,47 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
-#: Says who else wants some of these objects.
+#: Which of these objects somebody else wants, and who.
 WantedBy = Callable[[Collection[ObjectKey]], Awaitable[Mapping[ObjectKey, Claimant]]]
 #: Whether a live object is the deleter's own, by what is written on it now.
 IsOurs = Callable[[Manifest], bool]
 #: Why a live object of the deleter's own stays all the same; "" when it may go.
 WhyKept = Callable[[Manifest], str]
-#: Seconds for a HelmRelease to be uninstalled that wants something inside of what is deleted with it.
+#: Seconds for a HelmRelease to be uninstalled that has objects in a Namespace (or of a definition) deleted with it.
 FIRST_TIMEOUT = 300.0
-#: Seconds for a HelmRelease or Kustomization that is being removed to have deleted what it has inside of that.
+#: Seconds for a HelmRelease or Kustomization that is already being removed to delete what it has in such a Namespace.
 HOLDER_TIME = 15.0
-#: Seconds between two looks at who is about to be removed.
+#: Seconds between two looks whether those that are about to be removed still want something.
 LOOK_AGAIN = 0.5
 #: How often an object that somebody goes on writing to is looked at anew before it is left for later.
 _ATTEMPTS = 10
 
 
 def wants_none(key: ObjectKey) -> bool:
-    """For who goes on wanting nothing."""
+    """``DeletionRules.stays`` of a deleter who goes on wanting nothing."""
     return False
 
 
 def nothing_keeps(live: Manifest) -> str:
-    """For objects that go whatever they are."""
+    """``DeletionRules.why_kept`` where no object is kept for what is written on it."""
     return ""
 
 
 async def nobody(keys: Collection[ObjectKey]) -> Mapping[ObjectKey, Claimant]:
-    """For objects that nobody else can want."""
+    """``DeletionRules.wanted_by`` for objects that nobody else can want."""
     return {}
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """What came of it: what was deleted; what stays because somebody else wants it, who may have taken it already,
-    because it is not ours, or although it is (``kept``, with why); what was gone already; whose kind is not served any
-    more, so that there can be none of it."""
+    """What became of the objects that were to be deleted:
+
+    - ``deleted``: the deletion has begun; ``gone``: there was no such object any more; ``unserved``: nor can there be,
+      since its kind is not served any more.
+    - ``handed_over``: it is marked as ours, and stays because this claimant wants it, or may want it; ``taken``:
+      likewise, but it is not marked as ours any more.
+    - ``foreign``: it stays because it is not ours; ``kept``: it is ours, and stays for the reason given.
+    """
 
     deleted: tuple[ObjectKey, ...] = ()
     handed_over: Mapping[ObjectKey, Claimant] = field(default_factory=dict)
@@ -94,9 +99,12 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class DeletionRules:
-    """Which objects may go: those that are ours at that moment, that nobody else wants, and that nothing keeps.
-    ``stays`` says what the deleter himself goes on wanting: as what others want, it does not go with what it belongs
-    to. A Namespace waits at most ``leave_time`` seconds for who is about to be removed and has something in it."""
+    """Which objects may be deleted: those that are ours at that moment (``is_ours``), that nobody else wants
+    (``wanted_by``), and that nothing keeps (``why_kept``).
+
+    ``stays`` names what the deleter himself goes on wanting: a claim, say, that would go with its StatefulSet. Before a
+    Namespace goes, syncs and releases that are about to be removed and have objects in it get ``leave_time`` seconds to
+    delete them."""
 
     is_ours: IsOurs
     wanted_by: WantedBy = nobody
@@ -127,7 +135,7 @@ async def delete_objects(
     outcomes: dict[ObjectKey, _Outcome] = {}
     while first := _first_to_go([key for key in keys if key not in outcomes], wanted):
         outcomes |= await deleter.delete(first)
-        # One that stays goes on wanting what is inside.
+        # A HelmRelease that stays goes on wanting what it has inside.
         going = [key for key in first if outcomes[key][0] in ("deleted", "gone")]
         if dry_run:
             wanted = _without(wanted, going)
@@ -158,8 +166,8 @@ async def delete_objects(
 
 
 def _first_to_go(keys: Iterable[ObjectKey], wanted: Mapping[ObjectKey, Claimant]) -> list[ObjectKey]:
-    """Of objects to delete, those that want something inside of another: a HelmRelease that goes with a Namespace. When
-    they are gone they want nothing any more."""
+    """Of objects to delete, those because of which others are kept: a HelmRelease with objects in a Namespace that is
+    to be deleted, too. When the release is gone, the Namespace may go."""
     holders = {(claimant.kind, claimant.name) for claimant in wanted.values() if claimant.inside is not None}
     return [key for key in keys if key not in wanted and (key.kind, key.namespaced_name) in holders]
 
@@ -167,8 +175,9 @@ def _first_to_go(keys: Iterable[ObjectKey], wanted: Mapping[ObjectKey, Claimant]
 async def _until_left(
     cluster: Cluster, wanted: Mapping[ObjectKey, Claimant], wanted_by: WantedBy, leave_time: float
 ) -> set[ObjectKey]:
-    """Of objects that are kept for who is about to be removed, those that nobody keeps any more. Nor does who was
-    removed and has left there what is inside: that is meant to stay."""
+    """Wait for claimants that are about to be removed, at most ``leave_time`` seconds. Returns the Namespaces and
+    definitions that nobody wants any more by then, without those in which a claimant has left something: that is meant
+    to stay."""
     inside = {key: set(claimant.leaves) for key, claimant in wanted.items() if claimant.leaves}
     if not inside:
         return set()
@@ -184,7 +193,7 @@ async def _until_left(
             for key in waiting:
                 inside[key].update(still[key].leaves)
                 holders[key].add(still[key].object)
-        # Who is being removed wants nothing any more, and may have yet to delete what is inside.
+        # A claimant that is being removed wants nothing any more, but may have yet to delete what it has inside.
         leaving = set[ObjectKey]().union(*(holders[key] for key in free))
         with suppress(NotReadyInTime, ApiError):
             await wait_deleted(cluster, leaving, min(max(deadline - time.monotonic(), 0.0), HOLDER_TIME))
@@ -194,7 +203,7 @@ async def _until_left(
 
 
 def _without(wanted: Mapping[ObjectKey, Claimant], gone: Iterable[ObjectKey]) -> dict[ObjectKey, Claimant]:
-    """What is still wanted when these, which want something inside of it, are gone."""
+    """What is still wanted when ``gone``, HelmReleases that had something inside, are gone."""
     holders = {(key.kind, key.namespaced_name) for key in gone}
     return {
         key: claimant
@@ -213,8 +222,8 @@ async def give_up(cluster: Cluster, keys: Iterable[ObjectKey], is_ours: IsOurs) 
 
 
 async def leave_to(cluster: Cluster, heirs: Mapping[ObjectKey, Claimant], is_ours: IsOurs) -> None:
-    """Note on objects who is to have them from now on, as far as they are still ours: he may never take one, because
-    that is refused, and it goes with him all the same.
+    """Note on objects which claimant is to have them from now on, as far as they are still ours. Where its apply of one
+    is refused for good, so that it never takes the object, the object is deleted with it all the same.
 
     Raises: ApiError, ClusterUnavailable.
     """
@@ -286,7 +295,7 @@ class _Deleter:
                 if not await self.cluster.delete(
                     key, propagation=self.rules.propagation, uid=uid, resource_version=version
                 ):
-                    return await attempt()  # somebody else was faster; there may be another one of its name by now
+                    return await attempt()  # it was deleted meanwhile; there may be a new one of its name by now
             return "deleted", ""
 
         try:

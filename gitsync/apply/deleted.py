@@ -1,4 +1,4 @@
-"""Whether objects that were deleted are gone: that may take long, and something may keep them."""
+"""Waiting until objects that were deleted are gone: that may take long, and finalizers may keep them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for pods to let go of a claim that is being deleted, and is all that is left; they may be of somebody who is
-#: to be removed after this.
+#: Seconds to wait for a PersistentVolumeClaim that is all that is left, and that pods still mount: these may belong to
+#: a release that is removed only after this.
 IN_USE_TIME = 10.0
 _IN_USE = "kubernetes.io/pvc-protection"
 
@@ -43,9 +43,10 @@ async def find_all(cluster: Cluster, keys: Iterable[ObjectKey]) -> dict[ObjectKe
 
 
 async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: float) -> None:  # noqa: ASYNC109
-    """Wait until these objects exist no more, at most ``timeout`` seconds. Claims that pods still mount go with the
-    last of these, and are not waited for; nor are Namespaces in which only what gitsync itself removes is left: that
-    may wait for who waits here.
+    """Wait until these objects exist no more, at most ``timeout`` seconds.
+
+    Not waited for are claims that pods still mount (they go with the last pod), and Namespaces in which only objects
+    with a finalizer of gitsync are left: to remove those may need what the caller does next.
 
     Raises: NotReadyInTime, naming what is left and why.
     """
@@ -81,8 +82,8 @@ async def wait_deleted(cluster: Cluster, keys: Iterable[ObjectKey], timeout: flo
 
 
 async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event, patience: float) -> None:
-    """Return when no object is left, or for ``patience`` seconds none but those that go by themselves later. Reports
-    what is, each reason once, at most every SILENCE seconds."""
+    """Return when no object is left, or when for ``patience`` seconds only such are left as go by themselves later.
+    Reports what is waited for, each reason once, at most every SILENCE seconds."""
     reported, clock = "", asyncio.get_running_loop().time
     since = clock()
     while left:
@@ -101,7 +102,7 @@ async def _until_none(left: dict[ObjectKey, Manifest], changed: asyncio.Event, p
 
 
 async def _changes(changed: asyncio.Event, seconds: float) -> bool:
-    """Whether there is a change within these."""
+    """Whether there is a change within ``seconds``."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds if seconds < math.inf else None):
             await changed.wait()

@@ -1,9 +1,10 @@
-"""Whose fields are taken over by who applies an object, so that what its manifest drops goes, whoever wrote it first.
+"""Taking over the fields that other field managers have in an object, so that what its manifest drops is removed.
 
-Server-side apply shares a field among all who wrote the same into it, and removes it only when the last of them drops
-it: what another tool made and Git or a chart has now would stay for ever. kubectl moves such fields when it goes from
-client-side to server-side apply (csaupgrade of client-go), Flux's kustomize-controller those that kubectl wrote. Here
-the same is done for whatever says what an object is; who only adds to it keeps its fields. Pure.
+Server-side apply shares a field among all managers that wrote the same into it, and removes it only when the last of
+them drops it: a field that ``kubectl create`` wrote once would stay for ever, though Git has the object now, without
+that field. kubectl moves such fields when it goes from client-side to server-side apply (csaupgrade of client-go),
+Flux's kustomize-controller those that kubectl wrote. Here the same is done for all managers that write whole objects;
+those that only add to an object (an autoscaler, a controller) keep their fields. Pure.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _both(*managers: str) -> frozenset[Writer]:
     return frozenset(Writer(each, operation) for each in managers for operation in ("Apply", "Update"))
 
 
-#: Those of other tools that say what a whole object is. Their fields are taken over, all of them. kubectl's commands
+#: Managers of other tools that write whole objects. All of their fields are taken over. kubectl's commands
 #: have managers of their own; kubectl-last-applied holds the annotation after ``kubectl apply --server-side``.
 #: kustomize-controller's updates, unlike what it applies, are finalizers. helm-controller is Flux's.
 OTHER_TOOLS: Final = (
@@ -40,10 +41,12 @@ OTHER_TOOLS: Final = (
     | _both(*(f"kubectl-{command}" for command in ("autoscale", "create", "edit", "expose", "replace", "run")))
     | {Writer(each, "Apply") for each in ("kubectl", "kubectl-last-applied", "kustomize-controller", CLI_FIELD_MANAGER)}
 )
-#: Those of gitsync itself, for an object that moves between Git and a chart. What gitsync updates are finalizers.
+#: The same with those of gitsync itself, for an object that moves between Git and a chart. What gitsync updates are
+#: finalizers.
 OWNERS: Final = OTHER_TOOLS | _both(HELM_FIELD_MANAGER) | {Writer(FIELD_MANAGER, "Apply")}
 
-#: Who changes single fields by hand: of these, what the manifest has too becomes its alone, and the rest stays theirs.
+#: Managers that change single fields by hand. Of their fields, those that the manifest has are taken over, and the rest
+#: stays theirs.
 BY_HAND: Final = frozenset(
     {"kubectl", CLI_FIELD_MANAGER, "flux"}
     | {f"kubectl-{command}" for command in ("annotate", "label", "patch", "rollout", "set", "taint")}
@@ -56,7 +59,7 @@ _CONTROL: Final = (("f:status",), ("f:metadata", "f:finalizers"), ("f:metadata",
 #: What everybody holds of an object, though managedFields do not say so.
 _NAME: Final[Fields] = {"f:metadata": {"f:name": {}}}
 _LAST_APPLIED: Final = ("f:metadata", "f:annotations", f"f:{LAST_APPLIED}")
-#: On an object or in its manifest: what kubectl and others wrote stays theirs (Flux's annotation).
+#: With ``Merge`` as its value, on an object or in its manifest: what kubectl and others wrote stays theirs (Flux's).
 _SSA: Final = "kustomize.toolkit.fluxcd.io/ssa"
 
 
@@ -171,7 +174,7 @@ def _applied(own: Manifest | None, losing: Sequence[_Part], manager: str) -> lis
 
 
 def _stored(fields: Fields) -> Fields:
-    """Fields of a Secret, of which the API server keeps stringData as data."""
+    """The same fields as the API server stores them: stringData of a Secret becomes data."""
     strings = fields.get("f:stringData") or {}
     rest = {element: node for element, node in fields.items() if element != "f:stringData"}
     return union((rest, {"f:data": strings})) if strings else fields

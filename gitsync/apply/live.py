@@ -1,4 +1,4 @@
-"""What is live of the objects that a plan asks about, with as few requests as that takes."""
+"""Reading the live state of many objects with as few requests as possible: by lists where these are cheaper."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gitsync.errors import Forbidden, KindUnknown, NotFound
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
 
-#: From so many objects of one kind on, one list of those that a sync has is cheaper than a get each; and from so many
-#: that none has had, one of all that syncs have.
+#: From so many objects of one kind in one namespace on, one list of what the sync has applied is cheaper than a get
+#: each; and from so many that the sync has never applied, one list of what any sync has.
 LIST_FROM = 5
 LIST_ALL_FROM = 50
 CONCURRENT_READS = 16
@@ -83,8 +83,8 @@ class LiveReader:
             except (KindUnknown, NotFound):
                 return dict.fromkeys(keys)
             except Forbidden:
-                pass  # who may not list them may have the right to read each
-        # An object without the label may be there all the same: somebody took it off.
+                pass  # without the right to list them, there may be one to read each
+        # An object that is not in the list may be there all the same: somebody took the label off.
         missing = [key for key in keys if key not in found]
         read = await asyncio.gather(*(self._find(key) for key in missing))
         return {**found, **dict(zip(missing, read, strict=True))}

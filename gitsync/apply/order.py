@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from gitsync.api.identity import Manifest
 
-#: Kinds that others need to exist, one after the other; kinds without which pods are not admitted, or would start as
-#: they should not; and kinds that pods and users find in their own time. Every other kind comes last, by itself.
+#: First the kinds that others need to exist, one after the other (_FIRST); then those without which pods are not
+#: admitted, or would start wrongly (_BEFORE_PODS); then those that need not wait for each other (_TOGETHER), since
+#: pods find what they need when it comes. Every other kind comes last, one after the other.
 _FIRST = {"PriorityClass": 0, "Namespace": 1, "CustomResourceDefinition": 2}
 _BEFORE_PODS = frozenset(
     {"NetworkPolicy", "ResourceQuota", "LimitRange", "ServiceAccount", "StorageClass"}

@@ -1,4 +1,4 @@
-"""What is written on an object of whose it is: Helm's marks, and its policy to keep. Pure."""
+"""Marks on an object that say whose it is (a release's, a sync's), and that it is to be kept. Pure."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def owned(manifest: Manifest, release: str, namespace: str) -> Manifest:
 
 
 def belongs_to(live: Manifest, release: str, namespace: str) -> bool:
-    """Whether a live object says that it is this release's. What does not is never deleted with it."""
+    """Whether a live object is marked as this release's. One that is not is never deleted with the release."""
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     return annotations.get(RELEASE_NAME) == release and annotations.get(RELEASE_NAMESPACE) == namespace
 
 
 def release_of(live: Manifest) -> str:
-    """The release that a live object says it is of, as ``namespace/name``; "" when it says none."""
+    """The release that a live object is marked as belonging to, as ``namespace/name``; "" for none."""
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     name, namespace = annotations.get(RELEASE_NAME), annotations.get(RELEASE_NAMESPACE)
     return f"{namespace}/{name}" if name and namespace else ""
 
 
 def taken_by_helm(live: Manifest) -> str:
-    """The release, as ``namespace/name``, that helm itself has taken a sync's live object into since that was applied:
-    a sync takes these marks off, unless Git has them. "" for none."""
+    """The release, as ``namespace/name``, into which the helm CLI has taken a live object of a sync since the sync
+    applied it (an apply of the sync takes Helm's marks off, unless Git has them). "" for none."""
     mark = f"f:{RELEASE_NAME}"
     entries = live["metadata"].get("managedFields") or ()
     written = (
@@ -72,8 +72,8 @@ def taken_by_helm(live: Manifest) -> str:
 
 
 def taken_over(manifest: Manifest, release: str, namespace: str, revision: int, former: str = "") -> Manifest:
-    """The object with a note that it was there before this revision of a release took it over; ``former`` is who it was
-    the own of. The input is not changed."""
+    """The object with a note (TAKEN_OVER_ANNOTATION) that it was there before this revision of a release took it over,
+    and, in ``former``, whose it was: "apps/old" or "sync flux-system/apps". The input is not changed."""
     metadata = dict(manifest.get("metadata") or {})
     note = f"{namespace}/{release}.v{revision}" + (f"{_FORMER}{former}" if former else "")
     metadata["annotations"] = {**(metadata.get("annotations") or {}), TAKEN_OVER_ANNOTATION: note}
@@ -87,15 +87,15 @@ def taken_over_in(live: Manifest, release: str, namespace: str) -> int:
 
 
 def former_owner(live: Manifest) -> str:
-    """The release that a live object is the own of, or was before others took it over, as ``namespace/name``; of a sync
-    with OF_SYNC before that. "" when it was there before all of these, or a sync was to leave it."""
+    """Whose a live object is, or was before other releases took it over: a release as ``namespace/name``, a sync with
+    OF_SYNC before that. "" when it was nobody's, or a sync's that does not prune it."""
     if note := _note_of(live):
         return note.partition(_FORMER)[2]
     return release_of(live) or _sync_that_prunes(live)
 
 
 def _sync_that_prunes(live: Manifest) -> str:
-    """The sync that a live object is the own of, unless its annotation says that it is to stay."""
+    """The sync that a live object belongs to, unless an annotation says that it is not to be pruned."""
     is_marked = OWNER_ANNOTATION in (live["metadata"].get("annotations") or {})
     sync = sync_of(live["metadata"].get("labels") or {})
     return f"{OF_SYNC}{sync}" if is_marked and sync and not prune_disabled(live) else ""
@@ -107,25 +107,25 @@ def _note_of(live: Manifest) -> str:
 
 
 def is_marked(live: Manifest) -> bool:
-    """Whether a live object says that it is some sync's or some release's."""
+    """Whether a live object is marked as some sync's or some release's."""
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     return OWNER_ANNOTATION in annotations or RELEASE_NAME in annotations
 
 
 def note_of_heir(live: Manifest, heir: str) -> str:
-    """What a release writes on an object of its own that it leaves to somebody (see LEFT_TO_ANNOTATION)."""
+    """The value of LEFT_TO_ANNOTATION that a release writes on an object of its own that it leaves to ``heir``."""
     return f"{heir}{_FORMER}{release_of(live)}"
 
 
 def is_left_to(live: Manifest, heir: str) -> bool:
-    """Whether a release has left a live object to somebody, and nobody has taken it since."""
+    """Whether a release has left a live object to ``heir``, and nobody has taken it since."""
     annotations = (live.get("metadata") or {}).get("annotations") or {}
     return annotations.get(LEFT_TO_ANNOTATION) == note_of_heir(live, heir) and OWNER_ANNOTATION not in annotations
 
 
 def marks_of(live: Manifest) -> list[Manifest]:
-    """All that a live object says of whose it is, as a manifest that had nothing else: an owner that is not given
-    again goes by it. Empty when it says nothing."""
+    """All marks of a live object, as a manifest that has nothing else: with that as an earlier manifest, a three-way
+    merge takes off those that are not given again. Empty when there are none."""
     metadata = {}
     for field in ("annotations", "labels"):
         found = (live["metadata"].get(field) or {}).items()
@@ -135,7 +135,7 @@ def marks_of(live: Manifest) -> list[Manifest]:
 
 
 def without_marks(live: Manifest) -> Manifest:
-    """The JSON merge patch that takes off all that a live object says of whose it is, if it is still as it was read."""
+    """The JSON merge patch that takes all marks off a live object, if it is still as it was read."""
     metadata = live["metadata"]
     patch: Manifest = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
     for marks in marks_of(live):
@@ -150,13 +150,13 @@ def kept(manifest: Manifest) -> bool:
 
 
 def prune_disabled(live: Manifest) -> bool:
-    """Whether an object stays when it leaves Git, by what is written on it."""
+    """Whether an object is not to be pruned, by its annotations and labels: see ``why_not_pruned``."""
     return bool(why_not_pruned(live))
 
 
 def why_not_pruned(live: Manifest) -> str:
-    """What is written on an object that has it stay when it leaves Git: ``gitsync.dev/prune: disabled``, or one of
-    Flux's own annotations or labels. "" when nothing is."""
+    """Why an object stays when it leaves Git: ``gitsync.dev/prune: disabled``, or one of Flux's own annotations or
+    labels. "" when it does not stay."""
     for name in (PRUNE_ANNOTATION, KUSTOMIZE_PRUNE_ANNOTATION):
         if says(live, name, PRUNE_DISABLED):
             return "its prune annotation says disabled"

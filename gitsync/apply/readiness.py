@@ -43,7 +43,7 @@ class HealthChecks:
         for name, text in given.items():
             answers[name] = await self._expressions.evaluate(text, live)
             if answers[name] is not False:
-                break  # it decides
+                break  # the first answer that is not False decides
         return by_answers(live, answers)
 
     def _of(self, group: str, kind: str) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Changes that Kubernetes allows in a new object only: told in words that help, or made by deleting and creating anew.
+"""Changes of immutable fields: an error that says what to do, or the object is deleted and created anew (recreated).
 
 ``upgrade.force`` and ``rollback.force`` of releases, ``force`` of Kustomizations, the annotation of that name. Helm's
 own force is a PUT, which meets the same refusal, and helm-controller passes over it in server-side apply; here it does
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Put = Callable[[Manifest], Awaitable[Manifest]]
-#: Kinds with which data goes, or everything that is in them.
+#: Kinds that are never recreated: data would go with them, or everything that is in them.
 _NEVER = frozenset({"CustomResourceDefinition", "Namespace", "PersistentVolume", "PersistentVolumeClaim"})
 _DIFF = " @@ "
 _QUOTED = re.compile(r"^(?:Invalid value: .*: |Forbidden: )", re.DOTALL)
@@ -100,7 +100,7 @@ def why_not_replaced(live: Manifest, manifest: Manifest) -> str:
     if key.kind in _NEVER and is_builtin(key.group):
         return "deleting it would delete data"
     if not is_builtin(key.group):
-        return "nobody knows what its controller would delete with it"
+        return "it is not known what its controller would delete with it"
     if kept(live) or kept(manifest):
         return "its resource policy is to keep it"
     policy = (live.get("spec") or {}).get("persistentVolumeClaimRetentionPolicy") or {}

@@ -1,6 +1,6 @@
-"""Claims that Kubernetes deletes with another object, and that somebody wants all the same.
+"""PersistentVolumeClaims that Kubernetes deletes with another object, though somebody wants them.
 
-Whoever deletes an object has the garbage collector delete what names it in its ``ownerReferences``; with a claim goes
+When an object is deleted, the garbage collector deletes what names it in its ``ownerReferences``; with a claim goes
 somebody's data. Mostly a StatefulSet is named there, one with ``whenDeleted: Delete`` in its
 ``persistentVolumeClaimRetentionPolicy``: its controller writes that, and takes it back when the policy is another one.
 """
@@ -26,8 +26,8 @@ _POLICY = "persistentVolumeClaimRetentionPolicy"
 
 
 class OwnedClaims:
-    """The claims of a cluster by what they would go with. Those of a namespace are listed once: for as long as objects
-    are deleted one after the other."""
+    """The claims of a cluster, by the object that they would go with. Those of a namespace are listed once: keep it
+    for one series of deletions."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -35,7 +35,7 @@ class OwnedClaims:
         self._listing = asyncio.Lock()
 
     async def going_with(self, live: Manifest) -> dict[ObjectKey, str]:
-        """The claims that go with a live object, with their uids. None are known to who may not list them.
+        """The claims that would go with a live object, with their uids. None where we may not list them.
 
         Raises: ApiError, ClusterUnavailable.
         """

@@ -32,16 +32,16 @@ _WORKLOADS = frozenset(
 
 
 def _unheard(key: ObjectKey, health: Health) -> None:
-    """For waits of which nobody wants to know more than their end."""
+    """``on_health`` where nobody wants to know more of a wait than its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitFor:
     """What to wait for: applied objects as the API server answered them, and how long.
 
-    ``labels`` and ``namespace`` select them on the shared watches (all fit), ``timeout`` is in seconds, ``readiness``
-    says which of them have to become ready, ``judge`` when those are that no expression judges; ``on_reason`` is told
-    what is waited for whenever that changes, ``on_health`` how each object is.
+    ``labels`` and ``namespace`` are those of the shared watches, and have to fit all objects. ``timeout`` is in
+    seconds. ``readiness`` says which objects have to become ready; ``judge`` works out the health of those that no
+    expression judges. ``on_reason`` is told what is waited for whenever that changes, ``on_health`` each health.
     """
 
     objects: Mapping[ObjectKey, Manifest]
@@ -90,10 +90,10 @@ class _Waiting:
         self._watches: list[Informer] = []
         self._pods: dict[str, Informer] = {}
         self._once = Once()
-        #: Something happened since the last closer look.
+        #: Set when something happened since the last closer look.
         self._news = True
         self._latest: dict[ObjectKey, Manifest] = {}
-        #: Those of which expressions have yet to be asked, as they were seen last.
+        #: Objects that expressions have yet to judge, as they were seen last.
         self._to_ask: dict[ObjectKey, Manifest] = {}
         self.unready: dict[ObjectKey, Health] = {}
         for key, applied in want.objects.items():
@@ -102,7 +102,7 @@ class _Waiting:
                 self._look(key, applied)
 
     def observe(self, watch: Informer) -> None:
-        """Look at what a watch knows already, and at it from now on."""
+        """Look at what a watch knows already, and at each of its events from now on."""
         self._watches.append(watch)
         for key in list(self.unready):
             live = watch.get(key)
@@ -130,8 +130,8 @@ class _Waiting:
             self._changed.set()
 
     def _has_failed(self, key: ObjectKey, leaving: Manifest) -> bool:
-        """Whether an object that goes has failed for good before that: then it has, also when it goes in the same
-        moment (a Job with a time to live), and however late we hear of it."""
+        """Whether an object had failed for good before it was deleted: then the wait has failed, also where the object
+        is deleted in the same moment (a Job with a time to live), and however late we hear of it."""
         metadata = {name: value for name, value in leaving["metadata"].items() if name != "deletionTimestamp"}
         before = {**leaving, "metadata": metadata}
         if (last := self._want.judge(before, ())).status == "failed":
@@ -209,7 +209,7 @@ class _Waiting:
             await self._next(interrupt, (min(look_at, deadline) if self._news else deadline) - now)
 
     def _complain(self, *, blind: bool) -> None:
-        """Raise what a watch has met: that we may not look on, or with ``blind`` whatever keeps us from seeing."""
+        """Raise the error of a watch: a missing right, or, when ``blind``, whatever keeps it from seeing."""
         for watch in self._watches:
             if isinstance(watch.error, MissingRight) or (blind and watch.error is not None):
                 raise watch.error
@@ -258,7 +258,7 @@ def older(live: Manifest, applied: Manifest) -> bool:
 
 
 def version(manifest: Manifest) -> int:
-    """The object's resourceVersion as a number, for comparing two states of one object (comparable since
-    Kubernetes 1.35, KEP-5504; etcd's revisions before that). 0 when it is not a number.
+    """The object's resourceVersion as a number: of two states of one object, the newer has the higher (specified since
+    Kubernetes 1.35, KEP-5504; before, they were etcd's revisions). 0 when it is not a number.
     """
     return whole_number(str(manifest["metadata"].get("resourceVersion", ""))) or 0

@@ -30,8 +30,8 @@ _NO_TARGET: Final = ("no matches for Id", "no resource matches", "failed to find
 
 
 def blamed(error: KustomizeError, plan: Plan, contents: Mapping[str, bytes]) -> list[ManifestError]:
-    """The errors for what kustomize does not take of a plan. ``contents`` are the files that it was given, by the paths
-    that they had for it."""
+    """The errors for a plan that kustomize refuses. ``contents`` are the files that kustomize was given, by their paths
+    there."""
     if error.path in contents and (faults := list(_faults(plan.place(error.path), contents[error.path]))):
         return faults
     if _BAD_PATCH in error.message and (faults := list(_bad_patches(plan, contents))):
@@ -50,7 +50,7 @@ def blamed(error: KustomizeError, plan: Plan, contents: Mapping[str, bytes]) -> 
 
 
 def _places_of(kind: str, name: str, plan: Plan, contents: Mapping[str, bytes]) -> str:
-    """Where an object is that is there twice, as far as the files have it by this name; "" when that is nowhere."""
+    """Where the files have an object that is there twice; "" when none of them has it by this name."""
     places = []
     for jailed, data in contents.items():
         path = plan.place(jailed)

@@ -39,15 +39,15 @@ from gitsync.runtime.together import finish_all
 from gitsync.sops import Sops
 from gitsync.tree import Tree
 
-#: Returns when something may be built of so many bytes of files.
+#: Waits until the objects that come of so many bytes of files may take memory.
 Admit = Callable[[int], Awaitable[None]]
 _NEVER_HINT: Final = "Flux decrypts the files of secretGenerator and of patches, and whole objects"
 
 
 @dataclass(frozen=True)
 class _Made:
-    """What kustomize has written, or what is wrong; the documents of the files that it read, and what was decrypted
-    for it, None when nothing is to be."""
+    """The output of kustomize (``text``), or its errors; ``heads`` are the documents of the files that it read,
+    ``opened`` what was decrypted, None when nothing is to be."""
 
     text: str = ""
     heads: Mapping[str, tuple[Head, ...]] | None = None
@@ -63,11 +63,11 @@ class _Made:
 
 
 class Builder:
-    """Builds for any number of Kustomizations, a few at once. What a build reads is its key: a commit that changes none
-    of it costs no kustomize, and one that changes variables only neither.
+    """Builds for any number of Kustomizations, a few at once. Results are remembered by all that a build reads: a
+    commit that changes nothing of it runs no kustomize, nor does one that changes only variables.
 
     Kinds of our own that name no namespace get ``default_namespace``. ``sops`` decrypts, where a spec asks for it.
-    ``remotes`` fetches what kustomizations name that is elsewhere; without, that is an error.
+    ``remotes`` fetches remote bases; without, they are errors.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class Builder:
         self._making: SingleFlight[_Made] = SingleFlight()
 
     async def build(self, commit: CommitInfo, tree: Tree, spec: BuildSpec, admit: Admit | None = None) -> Desired:
-        """What a directory of a tree comes to. What the user wrote and cannot be built is among the errors, and then
-        there are no objects. ``admit`` is asked before anything large is done.
+        """The objects of a directory of a tree; or the errors in what the user wrote, and then no objects. ``admit`` is
+        awaited before anything large is done.
 
         Raises: what ``tree.read`` raises; KustomizeUnavailable and SopsUnavailable when a program cannot be run or
         takes too long.
@@ -118,7 +118,7 @@ class Builder:
         return await asyncio.to_thread(_desired, commit, tree, plan, parts)
 
     async def build_files(self, commit: CommitInfo, tree: Tree, paths: Collection[str], spec: BuildSpec) -> Desired:
-        """What the objects of some files come to, as ``build``; of ``spec`` only how they are decrypted counts."""
+        """The objects of some files, as ``build``; of ``spec``, only how they are decrypted counts."""
         files = [entry for entry in await tree.entries() if entry.path in paths]
         return await self._built_plan(commit, tree, tree.read, plan_of(files), spec)
 
@@ -128,7 +128,7 @@ class Builder:
             digest = f"{digest} {spec.keys.digest if spec.keys is not None else 'sealed'}"
         made = self._made.get(digest)
         if made is None:
-            # For each owner by himself: nobody waits in the place of another one, who may be far behind.
+            # Shared among builds of one owner only: another owner's run may have to wait much longer for its place.
             made = await self._making.run((spec.owner, digest), lambda: self._make(digest, plan, read, spec))
         if made.errors:
             return Built(errors=made.errors, is_unbuilt=True)
@@ -194,8 +194,8 @@ class Builder:
 
 
 def _made_of(plan: Plan, files: Mounts) -> str:
-    """Another text when anything is another that a build has read, or that is in its directory or in one that it names:
-    nobody knows what it would have read beyond what it failed at."""
+    """A digest of all that a failed build has read, and of all files in its directory and in those that it names: what
+    it would have read after its error is not known."""
     named = {plan.directory}
     for kustomization in plan.kustomizations.values():
         paths = (joined(kustomization.directory, reference.text) for reference in kustomization.references())

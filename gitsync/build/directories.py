@@ -1,4 +1,5 @@
-"""A directory of a tree as a sync reads it: what a kustomization.yaml is for is built, the rest read file by file."""
+"""A directory of a tree as a sync reads it: directories with a kustomization.yaml are built, the rest is read file by
+file."""
 
 from __future__ import annotations
 
@@ -15,22 +16,23 @@ from gitsync.runtime.together import finish_all
 from gitsync.sops import Keys
 from gitsync.tree import Tree
 
-#: The keys for what is encrypted, given what can be read without, and the kinds and names of what cannot; None for none
-#: at all. Raises: ValuesMissing, and what reading the cluster raises.
+#: The keys for what is encrypted; None for none at all. Is given what can be read without keys, with the kinds and
+#: names of what cannot: the Kustomization that names the keys is there. Raises: ValuesMissing, and what reading the
+#: cluster raises.
 KeysOf = Callable[[Desired], Awaitable[Keys | None]]
-#: How the directory is built, given the same; None for one that is read as it is. Raises: ManifestError for one that
-#: cannot be built so, where that is asked for.
+#: How the directory is built; None for one that is read as it is. Is given the same as KeysOf. Raises: ManifestError
+#: where it is to be built in a way that is not possible.
 SpecOf = Callable[[Desired], Awaitable[BuildSpec | None]]
 
 
 async def as_it_is(_: Desired) -> None:
-    """See SpecOf: nobody says how it is built."""
+    """The SpecOf for a directory that is read as it is."""
 
 
 @dataclass(frozen=True)
 class Directories:
-    """Reads as Flux does a directory without a kustomization.yaml, with one difference: what is wrong with a file, or
-    with a directory that is built, keeps the others from nothing."""
+    """Reads a directory as Flux does one without a kustomization.yaml, with one difference: a file or a directory in it
+    that is faulty does not keep the others from being applied."""
 
     reader: ManifestReader
     builder: Builder
@@ -43,8 +45,8 @@ class Directories:
         keys_of: KeysOf | None = None,
         spec_of: SpecOf = as_it_is,
     ) -> Desired:
-        """What a directory of a tree wants. One that ``spec_of`` says something of is built as that of any
-        Kustomization: what is wrong with a file keeps all of it.
+        """What a directory of a tree wants. One for which ``spec_of`` returns a spec is built as a whole, as that of
+        any Kustomization: then one faulty file is an error for all.
 
         Raises: what ``tree.read`` raises; KustomizeUnavailable; ClusterUnavailable."""
         desired, built, merged = await self._read(commit, tree, path)
@@ -69,8 +71,9 @@ class Directories:
     async def read_sealed(
         self, commit: CommitInfo, tree: Tree, path: str, is_decrypted: Callable[[Desired], Awaitable[bool]]
     ) -> Desired:
-        """The same where no keys are at hand, of what an agent with keys decrypts if ``is_decrypted`` says so of what
-        can be read without: kinds and names are known of it. Raises: as ``read``."""
+        """As ``read``, for commands that have no keys. Where ``is_decrypted``, given what can be read without them,
+        says that the agent will decrypt the rest, objects that are encrypted are there by kind and name, and no errors.
+        Raises: as ``read``."""
         desired, built, merged = await self._read(commit, tree, path)
         if not any(map(_is_encrypted, merged.errors)):
             return merged
@@ -80,7 +83,7 @@ class Directories:
         return sealed if sealed is not merged else await self._opened(desired, built, None)
 
     async def _read(self, commit: CommitInfo, tree: Tree, path: str) -> tuple[Desired, list[Desired], Desired]:
-        """The files of a directory, each directory that is built, and both together."""
+        """What the plain files of a directory want, what each directory in it that is built wants, and both merged."""
         desired = await self.reader.read(commit, await tree.entries(), tree.read, root=path)
         desired = replace(desired, tree=tree)
         builds = (self.builder.build(commit, tree, BuildSpec(directory)) for directory in desired.kustomized)
@@ -88,8 +91,8 @@ class Directories:
         return desired, built, await asyncio.to_thread(_merged, desired, built) if built else desired
 
     async def _shaped(self, commit: CommitInfo, tree: Tree, spec: BuildSpec, spec_of: SpecOf) -> Desired:
-        """Who says how it is built may be built with it, variables in its variables replaced: as Flux applies it, and
-        then goes by that, the directory is built once more by what came of it."""
+        """Build the directory by ``spec``, and once more if the Kustomization that the spec came from is another one in
+        the result (variables in it were replaced, say): Flux, too, goes on by the one that it has applied."""
         built = await self.builder.build(commit, tree, spec)
         again = await spec_of(built) if not built.errors else None
         if again is None or again.digest == spec.digest:
@@ -97,14 +100,15 @@ class Directories:
         return await self.builder.build(commit, tree, again)
 
     async def _sealed(self, desired: Desired, built: Sequence[Desired], merged: Desired) -> Desired:
-        """With what is in a directory beside what is encrypted in it, and so not built: the Kustomization that has the
-        keys for both may be there, as in the ``flux-system`` of a bootstrapped repository."""
+        """``merged`` with the objects that can be read in directories that are not built because something in them is
+        encrypted: the Kustomization that names the keys may be among them, as in a bootstrapped repository's
+        ``flux-system``."""
         is_closed = any(_is_encrypted(error) for part in built for error in part.errors)
         return await self._opened(desired, built, None) if is_closed else merged
 
     async def _opened(self, desired: Desired, built: Sequence[Desired], keys: Keys | None) -> Desired:
-        """The same with what is encrypted decrypted, or known by its name: in files, and in each directory that is
-        built."""
+        """What the directory wants with all that is encrypted decrypted by ``keys``, or, without keys, known by kind
+        and name."""
         spec = BuildSpec(decrypts=True, keys=keys)
         known = zip(desired.kustomized, built, strict=True)
         built = await finish_all(self._again(desired, directory, part, spec) for directory, part in known)
@@ -127,7 +131,8 @@ class Directories:
             return _failed(desired, directory, error)
 
     async def _files(self, desired: Desired, paths: Sequence[str], spec: BuildSpec) -> list[Desired]:
-        """The objects of files: together, or else each file by itself, so that none keeps others from anything."""
+        """The objects of files: built together, or, if that fails, each file by itself, so that a faulty one does not
+        keep the others from being applied."""
         if desired.tree is None or not paths:
             return []
         try:
@@ -145,21 +150,21 @@ def _is_encrypted(error: ManifestError) -> bool:
 
 
 def _because(error: ManifestError, why: GitsyncError) -> ManifestError:
-    """What is encrypted, with why it cannot be decrypted."""
+    """The error for what is encrypted, with the reason why it cannot be decrypted."""
     if not _is_encrypted(error):
         return error
     return EncryptedError(f"encrypted with SOPS; {why.message}", origin=error.origin, key=error.key, hint=why.hint)
 
 
 def _failed(desired: Desired, path: str, error: SopsUnavailable) -> Desired:
-    """Nothing keeps the other files of the directory from being applied."""
+    """The error for one path that cannot be decrypted for now; the other files of the directory are applied."""
     problem = ManifestError(error.message, origin=Origin(path), hint=error.hint)
     return Desired(desired.commit, {}, (problem,))
 
 
 def _merged(desired: Desired, built: Sequence[Desired]) -> Desired:
-    """All of it; ``built`` begins with the directories that are. An object that is in several is held to what holds for
-    one that is in several files."""
+    """All parts as one. ``built`` begins with what was built of directories. An object that is in several parts is
+    treated as one that is defined in several files."""
     parts = [desired, *built]
     contents = [FileContent(tuple(part.objects.values()), part.errors, part.warnings, part.unread) for part in parts]
     known = [directory for directory, part in zip(desired.kustomized, built, strict=False) if not part.errors]

@@ -53,13 +53,13 @@ _ELSEWHERE: Final = ".elsewhere"
 
 @dataclass
 class Plan:
-    """What kustomize is to be given. ``written`` are kustomizations, written anew, and ``files`` others, by the paths
-    that they have for kustomize; ``places`` are the user's paths of those that have another one. ``secret`` are files
-    that patches and generators read, which may be encrypted; ``opens`` are those of them that are decrypted, with their
-    formats, where anything is.
+    """What kustomize is to be given, by the paths that it has there: ``written`` are kustomizations, written anew, and
+    ``files`` all other files; ``places`` has the user's path of each file that has another one there. ``secret`` are
+    files that patches and generators read, with what names them; of these, ``opens`` are decrypted before the build if
+    they are encrypted, in this format.
 
-    ``keep_origins``: the annotations that say where an object comes from were asked for, and stay. ``separable``: the
-    objects have nothing to do with each other.
+    ``keep_origins``: the user has asked for kustomize's origin annotations, so they stay. ``separable``: kustomize does
+    nothing that has to do with more than one object, so that ``parts`` may be built by themselves.
     """
 
     directory: str
@@ -76,7 +76,7 @@ class Plan:
     unread: list[Unread] = field(default_factory=list)
 
     def digest(self) -> str:
-        """Another one when anything is that kustomize reads, or that errors and places name."""
+        """A digest of all that kustomize reads, and of all places that errors and objects may name."""
         digest = hashlib.sha256(f"{self.directory}\0{self.keep_origins}\0".encode("utf-8", "surrogatepass"))
         for path, text in sorted(self.written.items()):
             digest.update(f"{path}\0{len(text)}\0{text}".encode("utf-8", "surrogatepass"))
@@ -95,7 +95,8 @@ class Plan:
         return sum(entry.size for entry in self.files.values()) + sum(map(len, self.written.values()))
 
     def parts(self) -> list[Plan]:
-        """The plan in parts that can be built by themselves. A file stays in its part, whatever becomes of others."""
+        """The plan in parts that can be built by themselves. Adding or removing a file moves no other to another
+        part."""
         wanted = max(len(self.files) // PART_FILES, self.size // PART_BYTES)
         if not self.separable or not wanted:
             return [self]
@@ -112,8 +113,8 @@ class Plan:
 
 
 async def follow(spec: BuildSpec, files: Mounts, known: Known) -> Plan:
-    """What is to be built of a tree. What cannot be is among the plan's errors; what reading files raises is passed
-    on."""
+    """The plan for building a directory of a tree; what cannot be built is among its errors. What reading files raises
+    is passed on."""
     directory = joined("", spec.path.lstrip("/"))
     if directory is None:
         error = ManifestError("the path leads out of the repository", origin=Origin(spec.path))
@@ -170,7 +171,7 @@ class _Walk:
         self._plan = plan
         self._edges: dict[str, dict[str, tuple[Kustomization, Reference]]] = {}
         self._looked_at: set[str] = set()
-        #: The directories of which plugins are made, with who makes them.
+        #: Directories with configurations of plugins, the kustomization that names each, and where.
         self._plugins: list[tuple[str, Kustomization, Reference]] = []
 
     async def run(self) -> None:
@@ -338,8 +339,8 @@ class _Walk:
             self._plan.opens.setdefault(jailed, as_is)
 
     async def _plugin(self, found: Target, owner: Kustomization, by: Reference | None = None) -> None:
-        """Takes in the files that a plugin's configuration names, which are the ``owner``'s, who names it ``by`` a
-        reference."""
+        """Takes in the files that a plugin's configuration names. Their paths count from the directory of ``owner``,
+        the kustomization that names the plugin ``by`` a reference."""
         by = by or found.reference
         if isinstance(found, ToDirectory):
             self._plugins.append((found.path, owner, by))
@@ -353,7 +354,7 @@ class _Walk:
             self._plan.secret[entry.path] = owner.origin(by.field)
 
     async def _look_through_plugins(self) -> None:
-        """Takes in what is named by the plugins that are in directories."""
+        """Takes in the files that are named by plugins whose configurations are in directories."""
         seen: set[tuple[str, str]] = set()
         while self._plugins:
             directory, owner, by = self._plugins.pop()

@@ -28,8 +28,8 @@ _UNREADABLE_HINT: Final = "put it right, or name it in .sourceignore"
 
 @dataclass
 class Scan:
-    """``files`` are YAML files that may be resources, ``directories`` those that have a kustomization; ``unread`` is
-    what is passed over, ``errors`` what cannot be."""
+    """What is below a directory: ``files`` are YAML files that may be resources, ``directories`` those with a
+    kustomization; ``unread`` is what is passed over, ``errors`` are for what must not be."""
 
     files: list[TreeEntry] = field(default_factory=list)
     directories: list[str] = field(default_factory=list)
@@ -38,12 +38,12 @@ class Scan:
 
     @property
     def count(self) -> int:
-        """Of files, whatever becomes of them."""
+        """How many files were found, whatever becomes of them."""
         return len(self.files) + len(self.unread) + len(self.errors)
 
 
 def scan(entries: Sequence[TreeEntry], directory: str, most: int) -> Scan:
-    """What is below ``directory``, of which ``entries`` are the files: all of it, or more than ``most`` of it."""
+    """Scan ``entries``, the files below ``directory``. Stops early once there are more than ``most``."""
     found = Scan()
     kustomized, charts = _marked(entries, KUSTOMIZATION_FILES), _marked(entries, (_CHART_FILE,))
     directories: set[str] = set()
@@ -67,7 +67,8 @@ def scan(entries: Sequence[TreeEntry], directory: str, most: int) -> Scan:
 
 
 def fields_of(found: Scan, documents: Mapping[str, Sequence[Head]], directory: str) -> dict[str, list[str]]:
-    """The generated kustomization, given what the documents of the files are. Adds to ``found`` what is no object."""
+    """The fields of the generated kustomization. ``documents`` are those of the files found; files without an object
+    are added to ``found.unread``."""
     resources = list(found.directories)
     for entry in found.files:
         heads = documents[entry.path]

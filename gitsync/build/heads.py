@@ -20,7 +20,7 @@ _FIRST: Final = re.compile(r"^(?![ \t]*(?:#|\r?$)|---|%)[ \t]*(\S)", re.MULTILIN
 
 
 class Head(NamedTuple):
-    """A document: the file's line and column (1-based) on which it begins, what it is and is called, as far as that is
+    """A document of a file: the line and column (1-based) where it begins, and group, kind and name as far as they are
     written. ``root`` is mapping, sequence or scalar; ``is_object``: it has apiVersion and kind. ``text`` and
     ``text_line`` are as in ``kubeyaml.Document``."""
 

@@ -1,5 +1,5 @@
-"""The files that are read for builds: one build may have many megabytes, and any number of builds wait for a place to
-be done in."""
+"""Bounds on the memory of files that are read for builds: one build may have many megabytes, and any number of builds
+may wait for their turn."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gitsync.build.limits import ALWAYS, INPUTS, INPUTS_OF_OWNER, PART_BYTES
 from gitsync.runtime.progress import telling
 from gitsync.tree import TreeEntry
 
-#: Seconds after which one who waits looks again for himself.
+#: Seconds after which a build that waits for memory looks again by itself.
 _LOOK: Final = 5.0
 
 
 class InputMemory:
-    """What the inputs of builds take together, ``together`` bytes at most, of which one owner has no more than
-    ``of_owner``. Those who have the least are always let in: what they have is no more than ``always`` each."""
+    """A bound on the inputs of all builds: ``together`` bytes, of which one owner has no more than ``of_owner``. An
+    owner who has no more than ``always`` bytes is let in whatever the others have."""
 
     def __init__(self, together: int = INPUTS, of_owner: int = INPUTS_OF_OWNER, always: int = ALWAYS) -> None:
         self._budget = Budget(together, always)
@@ -36,7 +36,7 @@ class InputMemory:
 
     @asynccontextmanager
     async def held(self, owner: str, size: int) -> AsyncIterator[None]:
-        """Inside, there is room for so many bytes of ``owner``'s. Waits for that: what has room ends by itself."""
+        """Have room for so many bytes of ``owner``'s during the body. Waits until there is."""
         share = self._shares.get(owner)
         if share is None:
             share = self._shares[owner] = Share(self._budget, self._of_owner)
@@ -68,8 +68,8 @@ def _taken(share: Share, size: int) -> bool:
 
 
 async def read_all(entries: Iterable[TreeEntry], read: ReadBlobs) -> Mapping[str, bytes]:
-    """The contents of files by their ids, read some megabytes at a time: what git has answered is there twice until it
-    has been taken apart."""
+    """The contents of files by their ids, read some megabytes at a time: an answer of git takes twice its size until it
+    has been split into files."""
     found: dict[str, bytes] = {}
     batch: dict[str, int] = {}
     for entry in entries:

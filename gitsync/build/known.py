@@ -1,4 +1,4 @@
-"""What is known of files by their blobs, whatever tree they are in: a commit costs what it changed."""
+"""What was read of files, remembered by their blobs, whatever tree they are in: a commit costs what it changed."""
 
 from __future__ import annotations
 

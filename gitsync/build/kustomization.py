@@ -44,14 +44,14 @@ _HELM_HINT: Final = "write a HelmRelease in its place"
 #: What YAML does not take as it is, and JSON writes so.
 _UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
-#: What a reference is to: objects in a file or a directory; a component's directory; a file; a file of a patch, or the
-#: patch itself; plugins in a file or a directory, or one itself.
+#: What a reference leads to. resource: objects in a file or a directory; component: a directory; file: a file; patch: a
+#: file, or the patch itself; plugin: a file or a directory with configurations, or one itself.
 ReferenceKind = Literal["resource", "component", "file", "patch", "plugin"]
 
 
 class Reference(NamedTuple):
-    """Something that a kustomization names: ``text`` is what is written at ``field`` after ``key``, which is ``key=``
-    for a generator's file that is given one."""
+    """Something that a kustomization names: ``text`` is what is written at ``field``. ``key`` is "" but for a
+    generator's file that is given a key: of ``app.conf=config/prod.conf``, it is ``app.conf=``."""
 
     kind: ReferenceKind
     field: FieldPath
@@ -61,10 +61,10 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True)
 class Kustomization:
-    """``path`` is the file, ``directory`` where it is; ``fields`` are what it says, by kustomize's names. ``unknown``
-    are fields that kustomize does not have, by how they are written; they are not in ``fields``. ``spelling`` has
-    those that are written in other letters. ``own`` says how many entries of a list are its own, where the spec of a
-    Kustomization has added more.
+    """A kustomization.yaml. ``path`` is the file, ``directory`` where it is; ``fields`` are what it says, by
+    kustomize's names. ``unknown`` are fields that kustomize does not have, as they are written; they are not in
+    ``fields``. ``spelling`` has, by its name, how a field is written whose case differs. ``own`` says how many entries
+    of a list are the file's own, where the spec of a Kustomization has added more.
     """
 
     path: str
@@ -76,7 +76,8 @@ class Kustomization:
     own: Mapping[str, int] = dataclass_field(default_factory=dict)
 
     def shown(self, field: FieldPath) -> str:
-        """What a field is called: what the spec has added is called by its place there."""
+        """How messages call a field: ``patches[0].path``; or, if the spec of a Kustomization has added it,
+        ``spec.patches[0].path``."""
         if (index := self._in_spec(field)) is not None:
             return dotted(("spec", field[0], index, *field[2:]))
         return dotted(field)
@@ -104,7 +105,7 @@ class Kustomization:
         return ManifestError(message, origin=self.origin((name,)), field=dotted((name,)), hint=hint)
 
     def refused(self) -> ManifestError | None:
-        """What is asked for that is not done here."""
+        """The error for fields that are not supported; None when there are none."""
         for name in _HELM:
             if self.fields.get(name):
                 message = f"{name}: charts are not rendered by kustomize here"

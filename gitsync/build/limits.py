@@ -14,8 +14,8 @@ MAX_BYTES: Final = MAX_TEXT
 #: manifests that are read without kustomize.
 PART_FILES: Final = 64
 PART_BYTES: Final = 2 << 20
-#: What the files of all builds take that wait or are done, and of those of one namespace, in bytes; what there is for
-#: each namespace whatever the others have.
+#: Bytes that the files of all builds under way may take, and those of one namespace; and what each namespace may take
+#: whatever the others have.
 INPUTS: Final = 40 << 20
 INPUTS_OF_OWNER: Final = 24 << 20
 ALWAYS: Final = 1 << 20
@@ -26,9 +26,9 @@ MAX_REMOTES: Final = 32
 MAX_REMOTE_FILE: Final = 8 << 20
 #: Errors that are reported of one build.
 MAX_ERRORS: Final = 100
-#: What is remembered of builds, in bytes: of kustomize's output with the files it came from, and of the objects that
-#: were made of it, each of which takes some ten times its text. Then of kustomizations, and of the documents of other
-#: files. Together they have no more than there is room for (``gitsync.runtime.cache``).
+#: Bytes that are remembered of builds: of kustomize's output with the documents that it came from (OUTPUT); of the
+#: objects made of that (OBJECTS), which take about OBJECTS_WEIGHT times their text; of the kustomizations and documents
+#: of files (BYTES). All caches share one room, too (``gitsync.runtime.cache``).
 REMEMBERED_OUTPUT: Final = 48 << 20
 REMEMBERED_OBJECTS: Final = 64 << 20
 OBJECTS_WEIGHT: Final = 10

@@ -1,6 +1,5 @@
-"""The files of a build: those of the tree, and beside them what was fetched for it, each at a place of its own.
-
-What is named in a tree leads to files of that tree only, so that neither can read what it was not meant to.
+"""The files of a build: those of its tree, and beside them each repository or file that was fetched for it, as if
+mounted in a directory of its own. A path written in one of these trees leads to files of that tree only.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from gitsync.errors import GitsyncError, ManifestError
 from gitsync.manifests import IgnoreRules
 from gitsync.tree import Entries, ReadBlobs, Tree, TreeEntry
 
-#: What was fetched is below it.
+#: The directory below which fetched trees are.
 _REMOTE: Final = ".gitsync-remote"
 
 
 class Mounts:
-    """What a build reads. ``own`` are the files of the tree, read by ``read``; ``remotes`` fetches what kustomizations
-    name that is elsewhere, on behalf of ``owner``; None where nothing may be fetched."""
+    """What a build reads. ``own`` are the files of its tree, read by ``read``; ``remotes`` fetches remote bases, on
+    behalf of ``owner``; None where nothing may be fetched."""
 
     def __init__(self, own: Files, read: ReadBlobs, remotes: Remotes | None = None, owner: str = "") -> None:
         self.own = own
@@ -32,7 +31,7 @@ class Mounts:
         self._owner = owner
         self._mounted: dict[str, tuple[Files, Tree]] = {}
         self._places: dict[Remote, Mount | NotFetched] = {}
-        #: By the id of a file's content, what reads it: of what was fetched.
+        #: What reads the blobs of fetched trees, by their ids.
         self._readers: dict[str, Tree] = {}
 
     @property
@@ -41,7 +40,7 @@ class Mounts:
         return self._remotes is not None
 
     async def mount(self, texts: Sequence[str]) -> dict[str, Mount | NotFetched]:
-        """Fetch what these mean, and put it in its place; or why that cannot be."""
+        """Fetch what these references mean, and where each was put; or why it cannot be fetched."""
         read: dict[str, Remote | NotFetched] = {}
         for text in texts:
             try:
@@ -135,6 +134,6 @@ class Mounts:
 
 
 def _place(path: str) -> str:
-    """The place of what was fetched that a path is in; "" for the tree itself."""
+    """The directory of the fetched tree that a path is in; "" for the build's own tree."""
     parts = path.split("/", 2)
     return "/".join(parts[:2]) if parts[0] == _REMOTE and len(parts) > 1 else ""

@@ -38,8 +38,8 @@ _NAMES_HINT: Final = "letters, digits and underscores, and no digit first"
 
 @dataclass(frozen=True)
 class Built:
-    """The objects of a build, or the errors because of which there are none. ``is_unbuilt``: there would be none
-    whatever the variables are. ``weight`` is about what the objects take in memory, in bytes."""
+    """The objects of a build, or the errors because of which there are none. ``is_unbuilt``: the errors would be the
+    same with other variables. ``weight`` is about what the objects take in memory, in bytes."""
 
     contents: tuple[FileContent, ...] = ()
     errors: tuple[ManifestError, ...] = ()
@@ -55,9 +55,9 @@ def objects_of(
     default_namespace: str,
     opened: Opened | None = None,
 ) -> Built:
-    """``text`` is what kustomize has written for ``plan``, ``heads`` are the documents of the plan's files by their
-    paths, ``opened`` is what was decrypted, None when nothing is to be. An object with a fault is left out, and the
-    others are not; what cannot be read, decrypted or substituted is for all."""
+    """The objects in ``text``, which kustomize has written for ``plan``. ``heads`` are the documents of the plan's
+    files by their paths, ``opened`` is what was decrypted, None when nothing is to be. An object with a fault is left
+    out; one that cannot be read, decrypted or substituted leaves none."""
     variables = Variables(spec) if spec.substitutes else None
     if variables is not None and (names := variables.bad_names()):
         errors = [_bad_name(name, plan) for name in names[:MAX_ERRORS]]
@@ -72,8 +72,8 @@ def objects_of(
 
 @dataclass(frozen=True)
 class _Plain:
-    """A document without what SOPS has made of it, and the values that were decrypted in it. ``is_meant``: it is to
-    stay encrypted."""
+    """A document after decryption, with the values that were decrypted in it (``secrets``). ``is_meant``: it is still
+    encrypted, and is to stay so."""
 
     text: str
     secrets: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class _Maker:
         self.errors: list[ManifestError] = []
 
     def content(self, text: str) -> FileContent | None:
-        """One document; None for what is no object of a cluster, and after an error that is for all."""
+        """The objects of one document; None for a document of kustomize itself, and after an error that leaves none."""
         built = head_of(text)
         said, without = origin_of(text)
         place = self._origins.place(said, built)
@@ -141,7 +141,7 @@ class _Maker:
         try:
             value = load(text)
         except YamlError:
-            return _Plain(text)  # said when its variables are replaced
+            return _Plain(text)  # the error is reported when its variables are replaced
         if not isinstance(value, dict):
             return _Plain(text)
         if stays_encrypted(value):
@@ -151,7 +151,7 @@ class _Maker:
         return _Plain("\n".join(yaml_lines(found.value)), found.secrets, is_opened=True)
 
     def _marked(self, found: FileContent, plain: _Plain) -> FileContent:
-        """What was decrypted is marked, and has a digest that tells nobody without the keys what is in it."""
+        """Marks a decrypted object as such, and gives it a digest by which nobody can guess its values."""
         opened, keys = self._opened, self._spec.keys
         if opened is None or keys is None:
             return found

@@ -1,5 +1,5 @@
-"""What of a build is encrypted with SOPS, and is decrypted for it, at the moments at which Flux does so: the files of
-generators of Secrets and of patches before kustomize runs, objects and the entries of Secrets after it.
+"""Decrypting what is encrypted with SOPS, when Flux does: files of secretGenerator and of patches before kustomize
+runs, objects and the entries of Secrets after it.
 
 An object goes through kustomize encrypted. What it is decrypted to comes from the file that it was written in, which is
 decrypted as a whole and with its MAC checked: kustomize has changed the object by then, and its own MAC fits no more.
@@ -43,8 +43,9 @@ class NotOpened(Exception):
 
 
 class Closed(NamedTuple):
-    """An encrypted value: the MAC of its document, its text, and where it stands: below the kind of the object, and as
-    SOPS has it, without places in lists. It is bound to all of these, so that nobody can have it shown elsewhere."""
+    """An encrypted value: its text, the MAC of its document, and its path there, which begins with the kind of the
+    object and has no places in lists (nor has SOPS'). Decrypted values are looked up by all three, so that nobody can
+    copy an encrypted value elsewhere to have it shown there."""
 
     mac: str
     path: tuple[str, ...]
@@ -53,9 +54,9 @@ class Closed(NamedTuple):
 
 @dataclass
 class Opened:
-    """What was decrypted for a build. ``values`` are those of objects by the encrypted ones, ``entries`` those of
-    Secrets, ``texts`` what files of generators and patches came to; ``failed`` is why something was not, by its MAC or
-    the encrypted entry. ``sealed``: there are no keys, and what is encrypted stays so."""
+    """What was decrypted for a build. ``values`` has the values of objects, ``entries`` those of Secrets' data, by the
+    encrypted ones; ``texts`` are the contents of decrypted files; ``failed`` is why something could not be decrypted,
+    by its MAC or the encrypted entry. ``sealed``: there are no keys, and what is encrypted stays so."""
 
     values: dict[Closed, Any] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
@@ -71,12 +72,12 @@ class Opened:
         return values + entries + sum(map(len, self.texts))
 
     def found_in(self, value: Any) -> frozenset[str]:
-        """What files were decrypted to, as far as it is in an object."""
+        """Those of ``texts`` that are in an object."""
         return self.texts.intersection(_leaves(value)) if self.texts else frozenset()
 
 
 class Plain(NamedTuple):
-    """An object without what SOPS has made of it, and the values that were decrypted."""
+    """A decrypted object, and the values that were decrypted."""
 
     value: dict[str, Any]
     secrets: tuple[str, ...]
@@ -107,7 +108,8 @@ def holds_encrypted(value: dict[str, Any]) -> bool:
 
 
 def spelled(secrets: Iterable[str]) -> frozenset[str]:
-    """Values and what of them may be told by itself: what stands for them in base64, and their lines."""
+    """Values in all forms in which they must not be shown: as they are, decoded where they are base64, and their
+    lines."""
     found = set(secrets)
     for text in tuple(found):
         with suppress(ValueError):  # no base64, or no text
@@ -116,7 +118,7 @@ def spelled(secrets: Iterable[str]) -> frozenset[str]:
 
 
 def opened_value(value: dict[str, Any], opened: Opened) -> Plain | None:
-    """A document decrypted; None when nothing of it is encrypted, or it is to stay so. Raises: NotOpened."""
+    """A document, decrypted; None when nothing of it is encrypted, or it is to stay so. Raises: NotOpened."""
     if stays_encrypted(value):
         return None
     secrets: list[str] = []
@@ -148,8 +150,8 @@ class Opening:
         self._owner = owner
 
     async def files(self, contents: Mapping[str, bytes]) -> tuple[dict[str, bytes], list[ManifestError]]:
-        """Those that are decrypted before kustomize reads them, and what is wrong with others. Raises:
-        SopsUnavailable."""
+        """The files that are to be decrypted before kustomize reads them, decrypted, and the errors of those that
+        cannot be. Raises: SopsUnavailable."""
         marked = {
             path: as_is
             for path, as_is in self._plan.opens.items()
@@ -181,7 +183,7 @@ class Opening:
             errors.append(ManifestError(error.message, origin=origin, hint=error.hint))
 
     async def _document(self, mac: str, copies: Sequence[_Group], opened: Opened) -> None:
-        """Opens what has this MAC: mostly one document, or copies of it, of which one that can be opened will do."""
+        """Decrypts the document with this MAC. There may be copies of it: the first that can be decrypted will do."""
         failure: SopsError | None = None
         for group in {group.text: group for group in copies}.values():
             try:
@@ -211,7 +213,7 @@ class Opening:
 
 @contextmanager
 def _naming(origin: Origin) -> Iterator[None]:
-    """Says of an error that is nobody's fault which file it was about."""
+    """Puts the place of a file before the message of a SopsUnavailable."""
     try:
         yield
     except SopsUnavailable as error:
@@ -219,14 +221,14 @@ def _naming(origin: Origin) -> Iterator[None]:
 
 
 def told(error: ManifestError, files: Mapping[str, bytes]) -> ManifestError:
-    """An error of kustomize without words that it may have out of a decrypted file."""
+    """An error of kustomize, without words that it may quote out of decrypted ``files``."""
     words = {word for data in files.values() for word in _WORD.findall(data.decode("utf-8", "replace"))}
     message = _WORD.sub(lambda match: MASK if match[0] in words else match[0], error.message)
     return ManifestError(message, origin=error.origin, field=error.field, key=error.key, hint=error.hint)
 
 
 def _wanted(text: str) -> tuple[set[str], dict[str, str]]:
-    """The MACs of the encrypted objects in what kustomize has written, and the encrypted entries of Secrets with their
+    """The MACs of the encrypted objects in kustomize's output, and the encrypted entries of Secrets with their
     names."""
     macs: set[str] = set()
     entries: dict[str, str] = {}
@@ -236,7 +238,7 @@ def _wanted(text: str) -> tuple[set[str], dict[str, str]]:
         try:
             value = load(document.text)
         except YamlError:
-            continue  # said when the object is made
+            continue  # the error is reported when the object is made
         if not isinstance(value, dict) or stays_encrypted(value):
             continue
         if is_encrypted(value):
@@ -329,14 +331,14 @@ def _entries(value: Mapping[str, Any]) -> dict[str, str]:
             try:
                 plain = base64.b64decode(text)
             except binascii.Error:
-                continue  # the API server says so
+                continue  # no base64, which the API server will refuse
             if is_encrypted_file(plain) and marked_format(plain) is not None:
                 found[name] = text
     return found
 
 
 def _texts(files: Mapping[str, bytes]) -> frozenset[str]:
-    """What stands for a decrypted file in an object: as a whole, and each of its lines and values."""
+    """The forms in which a decrypted file may be in an object: as a whole, and each of its lines and values."""
     found: set[str] = set()
     for data in files.values():
         text = data.decode("utf-8", "replace")

@@ -25,8 +25,8 @@ _GENERATORS: Final = {"ConfigMapGenerator": "configMapGenerator", "SecretGenerat
 
 
 def origin_of(text: str) -> tuple[str, str]:
-    """What kustomize says about where a document of its output came from, and the document without that; "" when it
-    says nothing."""
+    """The origin annotation that kustomize has written into a document ("" when there is none), and the document
+    without it."""
     metadata = _METADATA.search(text)
     match = _WRITTEN.search(text, metadata.end()) if metadata is not None else None
     if match is None:
@@ -44,7 +44,7 @@ class Origins:
         self._used: set[tuple[str, int]] = set()
 
     def place(self, said: str, built: Head) -> Place:
-        """The place of an object. ``said`` is what kustomize says about it, ``built`` what has come out of it."""
+        """The place of an object. ``said`` is its origin annotation, ``built`` the object as kustomize wrote it."""
         told = _read(said)
         if isinstance(path := told.get("path"), str):
             found = joined(self._plan.directory, path)
@@ -53,7 +53,7 @@ class Origins:
         if isinstance(path := told.get("configuredIn"), str):
             by = told.get("configuredBy")
             kind = str(by.get("kind")) if isinstance(by, dict) else ""
-            if not kind.endswith("Transformer"):  # which has replaced an object's annotations
+            if not kind.endswith("Transformer"):  # a transformer has replaced the annotations of an object
                 return self._generated(path, kind, built)
         return self._by_name(built)
 
@@ -66,7 +66,8 @@ class Origins:
         return _at(path, heads[index])
 
     def _distance(self, path: str, index: int, built: Head) -> tuple[int, int]:
-        """How far a document is from being what an object was made of: it may have got another name, and even kind."""
+        """How unlike an object a document is, for finding the one that it was made of: patches may have changed its
+        name, and even its kind."""
         head = self._heads[path][index]
         used = int((path, index) in self._used)
         if (head.kind, head.group) != (built.kind, built.group):

@@ -28,9 +28,8 @@ _REPOSITORY: Final = re.compile(r"\.git(?:$|[/?])|/_git/|[?&](?:ref|version|time
 _REMOTE_HINT: Final = (
     "commit what it holds, make it a source with a Kustomization of its own, or set allow_remote_bases"
 )
-_MISSING_REMOTE_HINT: Final = (
-    "commit what it holds, make it a source with a Kustomization of its own, or set allow_remote_bases"
-)
+_REMOTE_PLUGIN_HINT: Final = "commit what it holds: what plugins name is never fetched"
+_MISSING_REMOTE_HINT: Final = "correct the path in the URL, or its ref"
 _MISSING_HINT: Final = "correct the path, or commit the file"
 _MAX_SHOWN: Final = 200
 _PLUGINS_HINT: Final = "name the files themselves: what a kustomization makes of them cannot be looked through"
@@ -47,7 +46,7 @@ _LIST_FIELDS: Final = ("paths", "files", "envs")
 
 @dataclass(frozen=True, slots=True)
 class ToFile:
-    """A file; ``reference`` is by whom it is named. ``is_remote``: it was fetched."""
+    """A file; ``reference`` is what names it. ``is_remote``: it was fetched."""
 
     entry: TreeEntry
     reference: Reference
@@ -75,7 +74,8 @@ Target = ToFile | ToDirectory | Inline
 
 
 def remote_text(reference: Reference, owner: Kustomization, files: Mounts) -> str:
-    """What a reference would have fetched; "" for nothing, and where nothing is. It is decided as in ``target``."""
+    """The text of a reference if it is to be fetched; "" if it is not, and where fetching is not allowed. What is
+    remote is decided as in ``target``."""
     text = reference.text
     if not files.fetches or reference.kind == "plugin":
         return ""
@@ -88,7 +88,8 @@ def remote_text(reference: Reference, owner: Kustomization, files: Mounts) -> st
 
 
 def fetched_target(reference: Reference, found: Mount | NotFetched, owner: Kustomization, files: Mounts) -> Target:
-    """What a reference leads to that was fetched. Raises: ManifestError with the place of the reference."""
+    """The file or directory that a remote reference leads to, in what was fetched for it. Raises: ManifestError with
+    the place of the reference."""
     shown = _shown(reference.text)
     if isinstance(found, NotFetched):
         raise fault(owner, reference, f"{shown} {found.message}", found.hint)
@@ -99,7 +100,7 @@ def fetched_target(reference: Reference, found: Mount | NotFetched, owner: Kusto
         return ToFile(entry, reference, is_remote=True)
     if reference.kind in ("resource", "component") and files.is_directory(found.path):
         if not files.kustomizations(found.path):
-            raise fault(owner, reference, f"the directory of {shown} has no kustomization")
+            raise fault(owner, reference, f"the directory of {shown} has no kustomization", _MISSING_REMOTE_HINT)
         return ToDirectory(found.path, reference, is_remote=True)
     raise fault(owner, reference, f"there is no such {_wanted(reference)} in {shown}", _MISSING_REMOTE_HINT)
 
@@ -148,10 +149,11 @@ def plugin_files(text: str, owner: Kustomization, reference: Reference, files: M
 
 
 def plugins_of(kustomization: Kustomization, owner: Kustomization, reference: Reference, files: Mounts) -> list[Target]:
-    """What a kustomization has of which ``owner`` makes plugins, as it names it in ``reference``: files with their
-    configurations, and directories with more of them.
+    """The plugins of ``owner`` that are in a ``kustomization`` which it names, in ``reference``, under ``generators``,
+    ``transformers`` or ``validators``: files with their configurations, and directories with more of them.
 
-    Raises: ManifestError for one that could make other configurations of them than those that can be looked through.
+    Raises: ManifestError for a kustomization that may change these configurations, so that they cannot be looked
+    through here.
     """
     if others := sorted(set(kustomization.fields) - _OF_PLUGINS):
         message = f"{_shown(kustomization.path)} makes plugins, and has {', '.join(others)}"
@@ -168,13 +170,13 @@ def opens_as(reference: Reference) -> Format | None:
 
 
 def _is_remote(text: str) -> bool:
-    """Whether kustomize would have git fetch it, unless it is a file."""
+    """Whether kustomize would have git fetch this text, where there is no such file."""
     return "\n" not in text and bool(_REMOTE.match(text) or _REPOSITORY.search(text))
 
 
 def _remote(text: str, owner: Kustomization, reference: Reference) -> ManifestError:
     message = f"{_shown(text)} is remote: nothing is fetched while a directory is built"
-    return fault(owner, reference, message, _REMOTE_HINT)
+    return fault(owner, reference, message, _REMOTE_PLUGIN_HINT if reference.kind == "plugin" else _REMOTE_HINT)
 
 
 def fault(owner: Kustomization, reference: Reference, message: str, hint: str = "") -> ManifestError:

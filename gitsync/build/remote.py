@@ -1,7 +1,7 @@
-"""What a kustomization names that is elsewhere: directories of Git repositories, and single files, by URL. Pure.
+"""Remote bases: directories of Git repositories, and single files, that a kustomization names by URL. Pure.
 
-kustomize asks for a URL first, and has git fetch it when that fails; here the text alone says which it is, in the
-spellings of kustomize (api/internal/git, RepoSpec).
+kustomize tries a URL as a file first, and has git clone it when that fails. Here the text alone decides which of the
+two it is, in the spellings of kustomize (api/internal/git, RepoSpec).
 """
 
 from __future__ import annotations
@@ -59,17 +59,18 @@ class NotFetched(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was fetched: the whole repository, or a tree of the one file; ``revision`` says which state of it."""
+    """What was fetched: the tree of the whole repository, or one with the single file; ``revision`` is its commit or
+    digest."""
 
     tree: Tree
     revision: str
 
 
 class Remotes(Protocol):
-    """Fetches what kustomizations name."""
+    """Fetches remote bases."""
 
     async def fetch(self, remote: Remote, owner: str) -> Fetched:
-        """What it is now, or was a moment ago, on behalf of ``owner``.
+        """The content of ``remote`` now, or as it was a moment ago, on behalf of ``owner``.
 
         Raises: GitUnavailable, GitRefused, SourceUnavailable, SourceError, ArtifactError, NoRoom.
         """
@@ -77,14 +78,14 @@ class Remotes(Protocol):
 
 
 class Mount(NamedTuple):
-    """Where something fetched is put, and the directory of it, or the file, that was named."""
+    """Where a fetched tree is mounted (``place``), and the directory or file in it that was named (``path``)."""
 
     place: str
     path: str
 
 
 def read_remote(text: str) -> Remote:
-    """What a text means that is remote. Raises: NotFetched."""
+    """The remote directory or file that a text names. Raises: NotFetched."""
     written = text.strip()
     written = written[5:] if written.lower().startswith("git::") else written
     if _WITHOUT_SCHEME.match(written):
@@ -137,8 +138,8 @@ def _divided(path: str) -> tuple[str, str]:
 
 
 def mount_name(remote: Remote, fetched: Fetched) -> str:
-    """Names a place for what was fetched, another one for another revision: ``github.com-org-app-4f2a91c0-1b2c3d4e``.
-    People see it in places of what is wrong with a file."""
+    """The name of the directory for a fetched tree; each revision has its own:
+    ``github.com-org-app-4f2a91c0-1b2c3d4e``. People see it in the places of errors."""
     url = urlsplit(remote.url)
     path = url.path if isinstance(remote, RemoteDirectory) else posixpath.dirname(url.path)
     name = _NO_NAME.sub("-", f"{url.netloc}{path}").strip("-.")[:_MAX_NAME]

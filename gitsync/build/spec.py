@@ -22,11 +22,11 @@ class BuildSpec:
 
     ``variables`` are those of ``postBuild``, with their values, and None without one. Some of the values may be secret:
     none is in any error. ``always_substitute`` is the strategy Always: also without variables.
-    ``strict_substitution``: a variable that is not set and has no default is an error. ``owner`` is on whose behalf it
-    is built, and changes nothing of it: owners take turns.
+    ``strict_substitution``: a variable that is not set and has no default is an error. ``owner`` is for whom it is
+    built; it changes nothing in the result, but owners take turns.
 
-    ``decrypts``: what is encrypted with SOPS is decrypted with ``keys``; with None, since they are not at hand, it
-    stays encrypted, and is known as such.
+    ``decrypts``: what is encrypted with SOPS is decrypted with ``keys``; when these are None, because they are not at
+    hand, it stays encrypted, and is marked as ``sealed``.
     """
 
     path: str = ""
@@ -51,7 +51,7 @@ class BuildSpec:
 
     @cached_property
     def digest(self) -> str:
-        """Another one when anything is; neither variables nor keys can be told from it."""
+        """A digest of all fields, keys by their own digest; it shows none of the values."""
         fields = asdict(replace(self, keys=None, owner=""))
         fields["keys"] = self.keys.digest if self.keys is not None else None
         text = json.dumps(fields, sort_keys=True, default=str)

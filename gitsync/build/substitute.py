@@ -20,7 +20,7 @@ from gitsync.text import MASK
 DISABLED_KEY: Final = "kustomize.toolkit.fluxcd.io/substitute"
 DISABLED: Final = "disabled"
 _PART_OF, _FLUX = "app.kubernetes.io/part-of", "flux"
-#: What is in the text of an object for which there may be a reason to leave it.
+#: An object without any of these in its text is never exempt from substitution: see ``is_disabled``.
 MARKS: Final = (DISABLED_KEY, f"{_PART_OF}: {_FLUX}")
 _NAME: Final = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 _EXPRESSION: Final = re.compile(rb"\$\{#?(\w*)")
@@ -90,8 +90,9 @@ class Variables:
 
 
 def is_disabled(value: object) -> bool:
-    """Whether an object is to be left as it is. So are the definitions of Flux itself, which tell of variables: today's
-    say so, those of its older releases do not."""
+    """Whether an object is exempt from substitution: by its label or annotation, or as a CustomResourceDefinition of
+    Flux itself, which speaks of ``${var}`` in descriptions (today's have the annotation, those of older releases do
+    not)."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(metadata, dict):
         return False

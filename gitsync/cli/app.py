@@ -68,14 +68,14 @@ COMMANDS: Mapping[str, Lazy] = {
         "agent.check",
         "Look at everything that an agent needs: programs, the API server, rights, definitions, the repository.",
     ),
-    "logs": _command("agent.logs", "Show what the agent in the cluster says: of everything, or of one release."),
+    "logs": _command("agent.logs", "Show the log of the agent in the cluster, or its lines about one release."),
     "ui": _command("agent.ui", "Serve a page that shows what is ready, what waits and why, until Ctrl-C."),
     "completion": _command("completion", "Print the completion script of a shell."),
     "log": _command("repository.log", "Show commits and what they did to the cluster."),
 }
 
 
-#: What no program can do anything about: a full disk, say.
+#: Errors of the machine, such as a full disk: they are said in a line, and are no defect of gitsync.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 #: Set by the scripts of ``gitsync completion``: click's name for the variable, made of the program's.

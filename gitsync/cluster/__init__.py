@@ -1,7 +1,7 @@
 """The cluster: configuration and credentials, discovery, the verbs of the API on raw JSON objects, and shared watches.
 
 The only room that speaks to an API server. Errors leave it as classes of gitsync.errors, with the object named.
-``access`` are ways to a server and who we are there, ``watching`` the watches; ``transport`` sends one request over a
+``access`` has addresses and credentials, ``watching`` the watches; ``transport`` sends one request over a
 ``connection``, ``client`` has the verbs, and ``cluster`` is the one object that other rooms hold.
 """
 

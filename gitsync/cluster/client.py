@@ -1,4 +1,4 @@
-"""What can be asked about single objects and lists of them."""
+"""The verbs of the Kubernetes API: get, list, apply, create, replace, patch, delete."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Client:
         self._discovery = discovery
 
     async def resource(self, group: str, kind: str, version: str = "") -> Resource:
-        """Where a kind is served: its name in paths, and whether it has namespaces. In the version that the server
-        prefers, unless ``version`` names one. As discovery read it last; what is missing there is looked for once more.
+        """Where a kind is served: its name in paths, and whether it has namespaces; in the version that the server
+        prefers, unless ``version`` names one. By the last reading of discovery; a kind that it lacks has it read anew.
 
         Raises: KindUnknown.
         """
@@ -74,8 +74,8 @@ class Client:
         return await self._object(Request("GET", resource.object(key.namespace, key.name), subject))
 
     async def find(self, key: ObjectKey, *, version: str = "") -> Manifest | None:
-        """None when there is no such object; a kind that is not served is KindUnknown here, too, because it may only be
-        away for the moment (an APIService that is down).
+        """As ``get``, but None when there is no such object. A kind that is not served is KindUnknown here, too, since
+        it may only be away for the moment (an APIService that is down).
         """
         try:
             return await self.get(key, version=version)
@@ -113,10 +113,11 @@ class Client:
         ``dry_run`` only says what would come out. ``warn`` is called with each warning of the API server, ``on_create``
         when there was no such object.
         A field that the kind does not have is Invalid, always: fieldValidation has no say in server-side apply.
-        Two writers at the same moment are sorted out here, by sending it again. With ``new`` the object is only
-        created: when there is one, nothing is changed. Raises: AlreadyExists then, and perhaps when others write at
-        the same moment. That is sent again as well only where it is ``repeatable``: then the one that exists may be
-        what this has made.
+        When others write at the same moment, the apply is sent again here.
+
+        With ``new`` the object is only created; one that is there is not changed. Raises: AlreadyExists then, and
+        perhaps when others write at the same moment. Such an apply is only sent again where it is ``repeatable``: then
+        the object that exists may have been made by the first try.
         """
         key, version = _key_and_version(manifest, "apply")
         if new:
@@ -197,7 +198,7 @@ class Client:
         except KindUnknown as error:
             raise KubeConfigRefused(
                 f"kubeConfig: this API server gives no tokens of ServiceAccounts, {account.namespaced_name} among them",
-                hint="a sandbox does not, so that nobody gets from there to another cluster",
+                hint="a sandbox gives none, so that nothing in it reaches another cluster",
             ) from error
         # The API server may have given it another life than was asked for, and says which.
         return IssuedToken(str(answer.body["status"]["token"]), float(answer.body["spec"]["expirationSeconds"]))
@@ -228,7 +229,6 @@ class Client:
         manager: str,
         patch_type: PatchType = "merge",
         subresource: str = "",
-        dry_run: bool = False,
         version: str = "",
         warn: Warn | None = None,
     ) -> Manifest:
@@ -242,7 +242,7 @@ class Client:
             "PATCH",
             resource.object(key.namespace, key.name, subresource),
             subject,
-            query=_write_query(manager, dry_run),
+            query=_write_query(manager, dry_run=False),
             body=encode(body, subject),
             content_type=_PATCHES[patch_type],
             repeatable=not fixed,

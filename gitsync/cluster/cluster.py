@@ -29,12 +29,12 @@ from gitsync.errors import KubeConfigRefused, SettingsError
 
 
 class Cluster(Client):
-    """One cluster, as one user: the verbs of Client, shared watches, and what they have in common.
+    """One cluster, as one user: the verbs of Client, and shared watches.
 
-    ``requests`` counts what was sent, by verb (get, list, watch, apply, ...), repeats included. ``narrow``: the user
-    may not look beyond single namespaces (see ``scope_of``). ``namespace`` is the only one whose objects are served,
-    "" for all; who serves one is narrow. ``foreign`` is what the answers of clusters that are remote to this one may
-    take together; ``budget`` is that of the one that this is remote to, None when it is to none.
+    ``requests`` counts what was sent, by verb (get, list, watch, apply, ...), repeats included. ``namespace`` is the
+    only one that the agent serves, "" for all. ``narrow``: watches are for single namespaces (see ``scope_of``); always
+    so with a ``namespace``. ``foreign`` bounds the memory of answers of the remote clusters that objects of this one
+    name; each of those is given it as its ``budget``.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Cluster(Client):
         self.namespace = namespace
         self._origin: Cluster | None = None
         self._user = ""
-        #: For what others have written, whatever it is.
+        #: A bound on the memory of foreign content, shared by all kinds of it.
         self.input = Budget.of_input()
         self.foreign = Budget(FOREIGN_TOGETHER, FOREIGN_ALWAYS, self.input)
         share = Share(budget, FOREIGN.whole) if budget is not None else None
@@ -96,8 +96,8 @@ class Cluster(Client):
 
     @classmethod
     async def remote(cls, kubeconfig: str, allowed: KubeconfigAllowance, budget: Budget | None = None) -> Cluster:
-        """The cluster that the text of a kubeconfig leads to; ``budget`` is the ``foreign`` one of who names it. Makes
-        no request, but may run a plugin where that is allowed.
+        """The cluster that the text of a kubeconfig names; ``budget`` is ``foreign`` of the cluster whose object names
+        it. Makes no request, but may run a plugin where that is allowed.
 
         Raises: KubeConfigRefused.
         """
@@ -105,8 +105,8 @@ class Cluster(Client):
         return await cls._reach(SecretKubeconfig(kubeconfig, timings, allowed), timings, budget)
 
     async def other(self, remote: Remote, allowed: KubeconfigAllowance) -> Cluster:
-        """Another cluster, to which an object of this one leads. Makes no request to it, but may run a plugin where
-        that is allowed, or ask this one for a token.
+        """The remote cluster that an object of this one names. Makes no request to it, but may run a plugin where that
+        is allowed, or ask this cluster for a token.
 
         Raises: KubeConfigRefused; ServiceAccountMissing, Forbidden and ClusterUnavailable when there is no token.
         """
@@ -124,15 +124,15 @@ class Cluster(Client):
             raise KubeConfigRefused(f"kubeConfig: {error.message}") from error
 
     async def log_lines(
-        self, pod: ObjectKey, container: str = "", *, tail: int | None = None, since: int | None = None, follow: bool
+        self, pod: ObjectKey, *, tail: int | None = None, since: int | None = None, follow: bool
     ) -> AsyncIterator[str]:
-        """The lines that a container of a pod has written: the last ``tail``, those of the last ``since`` seconds; with
-        ``follow``, those to come, until the container ends.
+        """The lines that a pod of one container has written: the last ``tail``, those of the last ``since`` seconds;
+        with ``follow``, those to come, until the container ends.
 
         Raises: NotFound, Invalid (it has not started yet), ClusterUnavailable.
         """
         resource = await self.resource("", "Pod")
-        wanted = {"container": container, "tailLines": tail, "sinceSeconds": since, "follow": "true" if follow else ""}
+        wanted = {"tailLines": tail, "sinceSeconds": since, "follow": "true" if follow else ""}
         query = tuple((name, str(value)) for name, value in wanted.items() if value not in (None, ""))
         path = resource.object(pod.namespace, pod.name, "log")
         request = Request("GET", path, Subject("read the log of", str(pod), pod), query=query, accept="*/*")
@@ -188,7 +188,7 @@ class Cluster(Client):
 
     @property
     def on_return(self) -> list[Callable[[float], None]]:
-        """Called when the API server answers again that was away, with the seconds for which it was."""
+        """Functions that are called when the API server answers again, with the seconds for which it was away."""
         return self._connection.on_return
 
     @property
@@ -203,8 +203,8 @@ class Cluster(Client):
         return {**access, "kube_as_user": self._user} if self._user else access
 
     def scope_of(self, key: ObjectKey) -> tuple[str, str, str]:
-        """Group, kind and namespace of the watch to see an object on. Where our rights reach over all namespaces, one
-        stream for all of them ("") costs least; others mostly have rights in single ones.
+        """Group, kind and namespace of the watch on which an object is seen: one watch of all namespaces ("") costs
+        least, but with ``narrow`` we may only have rights in single ones.
         """
         return key.group, key.kind, key.namespace if self._narrow else ""
 
@@ -232,7 +232,8 @@ class Cluster(Client):
 
 
 def _account_of(remote: TokenAccess, allowed: KubeconfigAllowance) -> ObjectKey:
-    """Whose token the server gets. Never the agent's own: whoever describes a cluster chooses where it would go.
+    """The ServiceAccount whose token the server gets. Never the agent's own: whoever describes the cluster chooses the
+    server that it would be sent to.
 
     Raises: KubeConfigRefused.
     """

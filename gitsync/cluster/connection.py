@@ -39,7 +39,7 @@ class Connection:
         self._renewed_at = -math.inf
         self._interval = timings.renewal
         self._outage = Outage(patience=timings.away, reminder=math.inf)
-        #: Called when the API server answers again, with the seconds that it has not.
+        #: Called when the API server answers again, with the seconds for which it did not.
         self.on_return: list[Callable[[float], None]] = []
         self._renewing = asyncio.Lock()
         self._users: Counter[Rest] = Counter()
@@ -131,8 +131,8 @@ class Connection:
                 listener(seconds)
 
     def unheard(self, error: ClusterUnavailable) -> None:
-        """It could not be reached, or said nothing in time. One line, once that has lasted; who asked for something
-        says so for himself."""
+        """The API server could not be reached, or did not answer in time. Logged once, when that has lasted; what it
+        means for a request is for its caller to say."""
         if not self._closed and self._outage.failed(type(error).__name__):
             log.warning(
                 "API server does not answer, it is asked again and again",
@@ -142,7 +142,8 @@ class Connection:
             )
 
     def reconnect(self, rest: Rest) -> None:
-        """Has later requests make new connections: the others in the pool of ``rest`` may be dead, too."""
+        """Has later requests open new connections: a dead one was met, and others in the pool of ``rest`` may be dead,
+        too."""
         if self._access.rest is rest and not self._closed:
             self._replace(replace(self._access, rest=rest.anew()))
 

@@ -86,8 +86,8 @@ class _Table:
 
 
 class Discovery:
-    """Read at the first question, and again when a kind is unknown, since its CRD may be seconds old; not more often
-    than once in ``timings.discovery`` seconds.
+    """What the API server serves. It is read at the first question, and again when a kind is unknown, since its CRD may
+    be seconds old; not more often than once in ``timings.discovery`` seconds.
     """
 
     def __init__(self, transport: Transport, timings: Timings) -> None:
@@ -128,7 +128,7 @@ class Discovery:
         return self._served[1]
 
     def forget(self) -> None:
-        """Has the next question read again: a path that was served is not any more."""
+        """Has the next question read it again: call it when a path that it named is not served any more."""
         self._stale = True
 
     async def _read_unless(self, answered: Callable[[], bool]) -> None:

@@ -20,7 +20,8 @@ PAGE = 500
 PAGE_OF_LARGE = 100
 LARGE_KINDS = frozenset({"Secret", "ConfigMap"})
 METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-#: What an object counts of which only some is kept, and a page at the least: there is an end to empty pages, too.
+#: What an object counts at least, of which only a part is kept, and what a page counts at least: a server could go on
+#: for ever with empty pages.
 _KEPT_WEIGHT = 1024
 _PAGE_WEIGHT = 64 << 10
 _PAGE_LEFT = 1024
@@ -61,8 +62,8 @@ async def read_list(
     metadata_only: bool = False,
     loan: Loan | None = None,
 ) -> tuple[list[Manifest], str]:
-    """The objects, complete with apiVersion and kind (which lists leave out), and the list's resourceVersion. Who keeps
-    them has what they come to in ``loan``, of a server's share, and gives that back.
+    """The objects, complete with apiVersion and kind (which lists leave out), and the list's resourceVersion. The
+    memory that they take is added to ``loan``, of this server's share; the caller gives it back.
 
     Consistent: never older than what we wrote before. A continue token that has run out (410) begins the list anew.
     """

@@ -1,4 +1,5 @@
-"""What is taken for an object: a tenant's API server may answer anything, and a custom resource hold anything."""
+"""Checks that an answer has the shape of an object: a tenant's API server may answer anything, and a custom resource
+may hold anything."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from gitsync.errors import ClusterUnavailable
 
 
 def _of_texts(values: dict[str, Any]) -> dict[str, Any]:
-    """Says once what is wrong, however many of them are: all errors of a large answer would take gigabytes."""
+    """A mapping of strings. One error for all values that are none: those of a large answer would take gigabytes."""
     if not all(isinstance(value, str) for value in values.values()):
         raise PydanticCustomError("texts", "Input should be a mapping of strings")
     return values
@@ -87,7 +88,7 @@ def as_object(answer: Any, subject: Subject) -> Manifest:
 
 
 def as_element(answer: Any, subject: Subject) -> Manifest:
-    """The same of one of several, which says who it is."""
+    """One of several objects in an answer: as ``as_object``, and it has to have a name."""
     manifest = as_object(answer, subject)
     if not manifest["metadata"].get("name"):
         raise not_understood(subject, "it has an object without a name")
@@ -95,7 +96,7 @@ def as_element(answer: Any, subject: Subject) -> Manifest:
 
 
 def as_asked_for(answer: Any, subject: Subject) -> Manifest:
-    """An answer that is the object that it was about. Raises: as ``as_object``."""
+    """An answer that has to be the very object that was asked for. Raises: as ``as_object``."""
     manifest, key = as_object(answer, subject), subject.key
     if key is None:
         return manifest
@@ -108,5 +109,5 @@ def as_asked_for(answer: Any, subject: Subject) -> Manifest:
 
 
 def not_understood(subject: Subject, why: str) -> ClusterUnavailable:
-    """Of an answer that is nothing an API server says."""
+    """The error for an answer that no API server would give."""
     return ClusterUnavailable(f"cannot {subject.verb} {subject.name}: the answer is not understood: {why}")

@@ -1,4 +1,4 @@
-"""Clusters as some user, shared: one for each combination of way there and impersonated ServiceAccount.
+"""Target clusters: a cluster as some user, one for each combination of ``kubeConfig`` and impersonated ServiceAccount.
 
 A target is made when the first object needs it and closed when the last one is gone. Most objects need none of their
 own: they are worked on in the cluster that the agent serves, with the agent's rights (``Targets.own``). Nothing here
@@ -26,8 +26,8 @@ _OF_FLUX = ": it is of Flux's own controller, which gitsync does not bring"
 
 @dataclass(eq=False)
 class Target:
-    """One cluster as one user. ``remote``: it is not the cluster that the agent serves. What is put on ``closing`` ends
-    before the connection does."""
+    """One cluster as one user. ``remote``: it is not the cluster that the agent serves. What is entered on ``closing``
+    is left before the connection is closed."""
 
     cluster: Cluster
     remote: bool = False
@@ -35,7 +35,7 @@ class Target:
 
 
 class TargetUser(NamedTuple):
-    """What tells targets apart. ``remote`` is the digest of the way to a remote cluster, "" for the own one;
+    """What tells targets apart. ``remote`` is the digest of a remote cluster's description, "" for the agent's own;
     ``service_account`` is the account of ``namespace`` to impersonate, both "" for none."""
 
     remote: str
@@ -79,8 +79,8 @@ class Targets:
     async def acquire(self, key: ObjectKey, remote: Remote | None, service_account: str) -> Target:
         """The target for an object, in place of the one that it used before.
 
-        ``remote`` is None for the own cluster; ``service_account`` is of the object's namespace, "" for the user that
-        the way there or the agent has.
+        ``remote`` is None for the agent's own cluster; ``service_account`` is of the object's namespace, "" for the
+        user of the kubeConfig, or the agent itself.
 
         Raises: KubeConfigRefused; ServiceAccountMissing, for an account of the own cluster; Forbidden and
         ClusterUnavailable when the own cluster gives no token for another one.
@@ -111,7 +111,7 @@ class Targets:
         shared.users.discard(key)
         if not shared.users:
             del self._shared[user]
-            # In a task of its own: nobody else closes it, should who waits here be cancelled meanwhile.
+            # In a task of its own, which goes on if this one is cancelled: nobody else would close the target.
             closing = asyncio.create_task(self._close(user, shared))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -150,7 +150,7 @@ class Targets:
         return Target(cluster, remote=remote is not None)
 
     async def _remote_cluster(self, remote: Remote) -> Cluster:
-        """The cluster as the user of the way there; shared by those who impersonate others there."""
+        """The remote cluster as the user of its kubeConfig; shared by all targets that impersonate others there."""
         known = self._remote.get(remote.digest)
         if known is None:
             fresh = await self.own.cluster.other(remote, self._allowed)

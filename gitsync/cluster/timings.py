@@ -36,5 +36,6 @@ class Timings:
 
     @classmethod
     def for_remote(cls) -> Timings:
-        """For clusters of others: whoever is away is given up sooner, since tenants choose whom we wait for."""
+        """For remote clusters: one that does not answer is given up sooner, since tenants choose which servers the
+        agent waits for."""
         return cls(connect=5.0, request=15.0, total=10.0, sync=10.0)

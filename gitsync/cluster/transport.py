@@ -49,7 +49,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 #: Requests under way at once. More do not make an API server faster, they only queue there instead of here.
 IN_FLIGHT = 32
 ATTEMPTS = 8
-#: The reason of the ApiError that says so.
+#: The reason of an ApiError for an answer that is too large.
 TOO_LARGE = "AnswerTooLarge"
 _USER_AGENT = "gitsync"
 _CREATED = 201
@@ -60,8 +60,8 @@ _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``repeatable``: doing it twice does no harm, so it is sent again when it may have been carried out already.
-    ``races``: a 409 only says that somebody else wrote at the same moment.
+    """One request. ``repeatable``: doing it twice does no harm, so that it is sent again even when the first may have
+    been carried out. ``races``: a 409 only says that somebody else wrote at the same moment, so it is sent again.
     """
 
     method: str
@@ -106,8 +106,8 @@ def encode(manifest: Any, subject: Subject) -> bytes:
 
 
 class Transport:
-    """Sends requests over a Connection. ``requests`` counts what was sent, by verb, repeats included; ``bounds`` are
-    those of what is answered, and ``share`` (None: as much as there is) what all answers at a moment may take."""
+    """Sends requests over a Connection. ``requests`` counts what was sent, by verb, repeats included. ``bounds`` are
+    for single answers, ``share`` is for the memory of all answers at a moment (None: unbounded)."""
 
     def __init__(
         self, connection: Connection, timings: Timings, bounds: Bounds = OWN, share: Share | None = None
@@ -176,7 +176,7 @@ class Transport:
         if not isinstance(error, ClusterUnavailable) or _untrusted(error) or self._connection.closed:
             return False
         if isinstance(error, WebhookUnavailable):
-            return False  # what serves it may only come when this request is put off; and whoever waits wants to know
+            return False  # what serves the webhook may wait for this very caller; and the reason is worth telling now
         never_begun = error.status in (429, 503) or isinstance(error.__cause__, _NOT_CONNECTED)
         return request.repeatable or never_begun
 
@@ -223,7 +223,7 @@ class Transport:
                 return _answer(request.subject, response, raw, self.bounds.weight, loan)
 
     def heard(self) -> None:
-        """Something came on a stream."""
+        """To be called when something came on a stream: the API server is there."""
         self._connection.heard()
 
     def _unheard(self, error: ClusterUnavailable) -> ClusterUnavailable:
@@ -316,8 +316,9 @@ def _unreachable(subject: Subject, access: Access, error: Exception) -> ClusterU
 
 
 def decoded(raw: bytes, level: int) -> Any:
-    """What JSON says, None when it is none. What is too deep to be decoded is null: those fields of objects, which are
-    so many levels down, that have it. Whose object it is cannot be told otherwise, and others' are in the same list."""
+    """The decoded JSON, None when it is none. Where it is nested too deep, the fields of objects (which are ``level``
+    levels down) that are too deep become null: so the object can still be named, and others in the same list be
+    read."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -358,7 +359,8 @@ async def _read(response: aiohttp.ClientResponse, subject: Subject, most: int, l
 
 
 def _take(loan: Loan, size: int, subject: Subject, response: aiohttp.ClientResponse) -> None:
-    """Raises: ApiError when the server has had its share; ClusterUnavailable when others have to give back first."""
+    """Add to a loan. Raises: ApiError when this server has no more of its share; ClusterUnavailable when there is no
+    memory until other servers give some back."""
     try:
         loan.take(size)
     except Spent as spent:

@@ -1,7 +1,7 @@
-"""Requests to an API server that are under way at once, in turns by whom they are for.
+"""How many requests to an API server are under way at once, and whose is next: namespaces take turns.
 
-One release may have ten thousand objects, and its requests wait behind each other, not before those of others. Other
-than FairSlots this tells nobody that one waits: that would be another request.
+One release may have ten thousand objects: its requests then wait for each other, and do not keep out those of others.
+FairSlots (``runtime``) does the same, but reports its waits; a report about a request would be another request.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ def work_for(owner: str) -> None:
 
 
 class Turns:
-    """``size`` at once; what becomes free goes to the owners who wait in turns. Inside, ``async with`` has one."""
+    """At most ``size`` bodies of ``async with`` at once. The owners who wait take turns (see ``work_for``)."""
 
     def __init__(self, size: int) -> None:
         self._free = size
-        #: By owner, whoever waits; the owner whose turn is next comes first.
+        #: Those who wait, by owner; the owner whose turn is next comes first.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def __aenter__(self) -> None:

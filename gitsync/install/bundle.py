@@ -26,7 +26,7 @@ NAMESPACE = "gitsync-system"
 
 #: The component of an agent that serves the namespace that it is installed in, and no other.
 NAMESPACED = "namespaced"
-#: The environment variable by which it is told so.
+#: The environment variable that names its namespace to it.
 WATCH_NAMESPACE = "GITSYNC_WATCH_NAMESPACE"
 
 

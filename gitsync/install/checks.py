@@ -1,4 +1,5 @@
-"""What an agent needs, looked at one by one: programs, an API server, rights, definitions, nobody else at work."""
+"""Checks of what an agent needs: programs, an API server, rights, definitions, and that no other controller serves
+the same kinds."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ _AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``warning`` is what an agent can run with, ``failed`` what it cannot run without; ``hint``
-    says how to fix it."""
+    """The result of one check. ``warning``: an agent can run with it; ``failed``: it cannot; ``hint`` says how to
+    fix it."""
 
     what: str
     result: Literal["ok", "warning", "failed"]
@@ -79,7 +80,7 @@ async def kubernetes(cluster: Cluster) -> Finding:
 
 
 async def definitions(cluster: Cluster) -> Finding:
-    """The CustomResourceDefinitions; who may not look at them sees only whether they are served."""
+    """The CustomResourceDefinitions. A user who may not read them learns only whether they are served."""
     keys = [ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", name) for name in crd_names()]
     what = "custom resource definitions"
     try:
@@ -126,9 +127,8 @@ async def beside_flux(cluster: Cluster) -> Finding:
 
 
 async def rights(cluster: Cluster, user: str = "", namespace: str = "") -> Finding:
-    """Whether ``user`` ("" for whoever asks) may do what the agent does for itself, everywhere or in the one namespace
-    that it serves; config/rbac.yaml and config/namespaced/role.yaml list it.
-    """
+    """Whether ``user`` ("" for the user of the command) may do what the agent does for itself, everywhere or in the
+    one namespace that it serves; config/rbac.yaml and config/namespaced/role.yaml list it."""
     rules = _rules(namespace)
     slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -140,7 +140,7 @@ async def rights(cluster: Cluster, user: str = "", namespace: str = "") -> Findi
         answers = await asyncio.gather(*map(ask, rules))
     except Forbidden:
         return Finding("rights", "warning", f"you may not ask what {user} may do", "an administrator may")
-    except KindUnknown:  # the sandbox: nobody has less than all rights there
+    except KindUnknown:  # the sandbox: everybody has all rights there
         return Finding("rights", "warning", f"this API server does not say what {user} may do")
     who, where = user or "you", f" in namespace {namespace}" if namespace else ""
     if missing := [rule for rule, allowed in zip(rules, answers, strict=True) if not allowed]:
@@ -211,5 +211,5 @@ async def of_cluster(cluster: Cluster, namespace: str, served: str, *, installed
 
 
 def of_error(what: str, error: GitsyncError) -> Finding:
-    """Something that could not be looked at."""
+    """The finding of a check that could not be made."""
     return Finding(what, "failed", error.message, error.hint)

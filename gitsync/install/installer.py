@@ -24,9 +24,9 @@ from gitsync.text import listed
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: On everything of config/.
+#: Selects all objects of config/.
 PART_OF = "app.kubernetes.io/part-of=gitsync"
-#: On the ConfigMap with the agent's settings, whose name changes with its content.
+#: Selects the ConfigMap with the agent's settings, whose name changes with its content.
 CONFIGURATION = f"{PART_OF},app.kubernetes.io/component=configuration"
 _FLUX_PATIENCE = 60.0
 
@@ -74,7 +74,7 @@ def _ended(deployment: Manifest, pods: Sequence[Manifest]) -> Health:
 
 
 async def refuse_to_forget(cluster: Cluster, namespace: str) -> None:
-    """For an installation without a repository: one that is there must not lose its own by an upgrade.
+    """Refuses an installation without a repository where there is one with a repository, which would lose it.
 
     Raises: ReleaseError when the agent in ``namespace`` syncs a repository.
     """
@@ -122,7 +122,7 @@ async def install(
 
 
 async def bindings(cluster: Cluster, namespace: str) -> list[Manifest]:
-    """What gives rights to the agent in ``namespace``, of all installations so far. Two requests."""
+    """The bindings that give rights to the agent in ``namespace``, of all installations so far. Two requests."""
     found = await cluster.list(RBAC_GROUP, "RoleBinding", namespace=namespace, labels=PART_OF)
     everywhere = await cluster.list(RBAC_GROUP, "ClusterRoleBinding", labels=PART_OF)
     return found + [item for item in everywhere if _subject_namespaces(item) == {namespace}]

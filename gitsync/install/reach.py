@@ -1,4 +1,4 @@
-"""Whether the servers of the sources of a cluster can be reached, from where this runs, by the least that says so."""
+"""Checks whether the servers of a cluster's sources can be reached from here, with as few requests as possible."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gitsync.text import counted
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: How many sources are tried, how many at once, and for how long each and all of them, in seconds.
+#: How many sources are tried, how many at once; the seconds for each, and for all of them.
 MOST = 200
 _AT_ONCE = 10
 PATIENCE = 10.0

@@ -103,7 +103,7 @@ async def _let_go(cluster: Cluster, found: list[Manifest]) -> None:
 
 
 class _Remover:
-    """Deletes objects, says so, waits until they are gone, and counts them."""
+    """Deletes objects, names them, waits until they are gone, and counts them."""
 
     def __init__(self, cluster: Cluster, say: Say) -> None:
         self._cluster = cluster

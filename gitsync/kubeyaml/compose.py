@@ -184,7 +184,7 @@ class _Walk:
         if anchor is None:
             raise self._error("an alias of an anchor that is not defined above it", event)
         if not anchor.complete:
-            raise self._error("an alias inside of what it stands for", event)
+            raise self._error("an alias inside of its own anchor", event)
         self.nodes += anchor.nodes
         self.chars += anchor.chars
         self._bound(event)

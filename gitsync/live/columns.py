@@ -88,7 +88,7 @@ def artifact_revision(manifest: Manifest) -> str:
 
 
 def chart_version(manifest: Manifest) -> str:
-    """The version of the chart that a HelmChart stands for."""
+    """The version of a HelmChart's chart."""
     return str(((manifest.get("status") or {}).get("artifact") or {}).get("revision", ""))
 
 
@@ -114,17 +114,17 @@ def provider_type(manifest: Manifest) -> str:
 
 
 def provider_name(manifest: Manifest) -> str:
-    """Whom an Alert notifies."""
+    """The Provider that an Alert names."""
     return str(((manifest.get("spec") or {}).get("providerRef") or {}).get("name", ""))
 
 
 def severity(manifest: Manifest) -> str:
-    """What an Alert passes on at least."""
+    """The least severity that an Alert passes on."""
     return str((manifest.get("spec") or {}).get("eventSeverity") or "info")
 
 
 def webhook_path(manifest: Manifest) -> str:
-    """The path of a Receiver's webhook, with the first digits of what nobody can guess: ``/hook/3f2a91c4``."""
+    """The path of a Receiver's webhook, with the first digits of its secret part: ``/hook/3f2a91c4``."""
     path = str((manifest.get("status") or {}).get("webhookPath", ""))
     home, slash, digest = path.rpartition("/")
     return f"{home}{slash}{digest[:8]}"
@@ -150,7 +150,7 @@ def url(manifest: Manifest) -> str:
 
 
 def endpoint(manifest: Manifest) -> str:
-    """Where a Bucket is, and which."""
+    """The endpoint and the name of a Bucket."""
     from gitsync.logs import redact
 
     spec = manifest.get("spec") or {}

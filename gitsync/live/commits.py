@@ -1,4 +1,5 @@
-"""What commits did, by the journals of the cluster: the root's, and those of Kustomizations. Pure."""
+"""What commits did, by the journals in the cluster: that of the sync of the settings, and those of Kustomizations.
+Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +11,15 @@ from gitsync.sync.storage.history import JournalEntry, append
 
 @dataclass
 class RecordedCommit:
-    """What one commit did: itself, None where only Kustomizations did something, and through which of these."""
+    """What one commit did: by the sync of the settings (None when it did nothing there), and through which
+    Kustomizations."""
 
     root: JournalEntry | None = None
     through: dict[str, JournalEntry] = field(default_factory=dict)
 
     @property
     def first(self) -> JournalEntry:
-        """What has the commit's author and subject."""
+        """The entry that the commit's author and subject are taken from."""
         return self.root or next(iter(self.through.values()))
 
     @property
@@ -27,7 +29,7 @@ class RecordedCommit:
 
     @property
     def entries(self) -> Sequence[JournalEntry]:
-        """All that it did."""
+        """The entries of all journals about it."""
         return (*filter(None, [self.root]), *self.through.values())
 
     @property
@@ -37,20 +39,20 @@ class RecordedCommit:
 
     @property
     def is_done(self) -> bool:
-        """Whether the sync of the settings has carried it out, be it that some of it has failed."""
+        """Whether the sync of the settings has carried it out, even if parts of it have failed."""
         return self.root is not None and self.root.result not in ("held", "running")
 
 
 def held_commit(root: Sequence[JournalEntry]) -> JournalEntry | None:
-    """The commit that is held until somebody confirms it, of a journal with what is under way; None for none."""
+    """The commit that is held until it is confirmed, by a journal that has what is under way; None for none."""
     return root[0] if root and root[0].result == "held" else None
 
 
 def with_those_under_way(
     journals: Mapping[str, Sequence[JournalEntry]], under_way: Mapping[str, Sequence[JournalEntry]]
 ) -> dict[str, Sequence[JournalEntry]]:
-    """The journals of syncs, "" for that of the settings, with what these are at; but for what is in a journal by
-    now, which is written before the other is taken back."""
+    """The journals of syncs ("" for that of the settings), with what these are doing now. What is in a journal
+    already is not added: it is written before the note of what is under way is removed."""
     found = dict(journals)
     for name, entries in under_way.items():
         past = tuple(found.get(name, ()))
@@ -63,7 +65,7 @@ def with_those_under_way(
 def by_commit(
     root: Sequence[JournalEntry], kustomizations: Mapping[str, Sequence[JournalEntry]]
 ) -> Sequence[RecordedCommit]:
-    """Newest first; what was done through Kustomizations belongs to the commit that did it."""
+    """The recorded commits, newest first, each with what it did through Kustomizations."""
     found: dict[str, RecordedCommit] = {}
     for entry in root:
         found.setdefault(entry.commit, RecordedCommit(entry))

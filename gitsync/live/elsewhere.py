@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def cluster_of(cluster: Cluster, item: HelmRelease | Kustomization) -> AsyncIterator[Cluster]:
-    """``cluster`` itself, or the one that the object's kubeConfig describes, for as long as the context is open.
-    Whoever looks has to be able to log in there as the agent does.
+    """The cluster in which a HelmRelease or Kustomization has its objects, while the context is open: ``cluster``
+    itself, or the one that its kubeConfig describes. The user must be able to log in there as the agent does.
 
     Raises: KubeConfigMissing, KubeConfigRefused, ApiError, ClusterUnavailable.
     """

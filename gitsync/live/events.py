@@ -8,7 +8,7 @@ from gitsync.api.identity import Manifest
 
 
 def last_seen(event: Manifest) -> datetime:
-    """When an event happened last: events of both of Kubernetes' APIs are served in both forms."""
+    """When an event happened last. Kubernetes' two APIs for events write that in different fields."""
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     text = next((time for time in times if time), "") or event["metadata"].get("creationTimestamp", "")

@@ -1,4 +1,4 @@
-"""What belongs to an object of the cluster, read there."""
+"""Finds in the cluster what belongs to an object."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from gitsync.sync.kustomization.storage.statusstore import inventory_of, sync_be
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: What workloads make of their own accord.
+#: The kinds of objects that workloads make by themselves.
 _OWNED = (("apps", "ReplicaSet"), ("batch", "Job"), ("", "Pod"))
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How far is looked. ``inside``: also into the HelmReleases and Kustomizations that a Kustomization has applied;
-    ``most`` is the number of objects that an object may have (None: any), ``records`` whether a release's are those
-    of Helm's record, or of its status. ``tolerant``: what we may not read is shown as such, and raises nothing.
-    ``elsewhere``: also into other clusters, by the kubeConfig of what has brought something there."""
+    """How far Finder looks. ``inside``: also into the HelmReleases and Kustomizations that a Kustomization has
+    applied. ``most``: the number of objects that an object may have (None: any). ``records``: take a release's
+    objects from Helm's record, not from its status. ``tolerant``: what may not be read is shown as such, and is no
+    error. ``elsewhere``: also into other clusters that a kubeConfig names."""
 
     inside: bool = True
     most: int | None = None
@@ -51,8 +51,8 @@ def _nothing_known(key: ObjectKey) -> None:
 
 
 class Finder:
-    """Finds what belongs to an object. Each HelmRelease and Kustomization is shown with what it has once. ``known`` has
-    objects that need not be read."""
+    """Finds what belongs to an object. A HelmRelease or Kustomization is shown with its objects only once. ``known``
+    has objects that need not be read."""
 
     def __init__(self, cluster: Cluster, extent: Extent = WHOLE, known: Known = _nothing_known) -> None:
         self._cluster = cluster
@@ -60,13 +60,13 @@ class Finder:
         self._known = known
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._shown: set[ObjectKey] = set()
-        #: Objects that we may not read.
+        #: Objects that the user may not read.
         self._refused: set[ObjectKey] = set()
-        #: Objects of the object that were left out, being too many.
+        #: How many objects were left out, since there are more than ``most``.
         self.left_out = 0
 
     async def tree(self, key: ObjectKey, manifest: Manifest | None) -> ObjectNode:
-        """An object with all below it; ``key`` may be that of a sync, which is no object."""
+        """An object with all below it; ``key`` may be that of a sync, which is not an object of the cluster."""
         part = await (self._part(key, manifest) if manifest is not None else self._of_sync(key))
         (root,) = await self._built([part])
         return root
@@ -129,8 +129,8 @@ class Finder:
     async def _there(
         self, part: Part, item: HelmRelease | Kustomization, look: Callable[[Finder], Awaitable[tuple[Part, ...]]]
     ) -> Part:
-        """The part of one whose objects are in another cluster, with these, as they are there. Whoever looks has to be
-        able to log in as the agent does."""
+        """The part of an object whose objects are in another cluster, read there. The user must be able to log in
+        there as the agent does."""
         source = item.kubeconfig_source
         part = replace(part, cluster=str(source) if source is not None else "")
         if not self._extent.elsewhere or source is None:
@@ -146,7 +146,7 @@ class Finder:
     async def _of_sync(self, sync: ObjectKey) -> Part:
         from gitsync.sync.storage.configmaps import SyncStore
 
-        if sync in self._shown:  # the Kustomization that it stands for is one of those that it has brought
+        if sync in self._shown:  # the Kustomization that stands for this sync is one of its own objects
             return Part(sync, None, ())
         self._shown.add(sync)
         inventory = await SyncStore(self._cluster, sync.namespace, sync.name).inventory()
@@ -174,7 +174,7 @@ class Finder:
         async with self._slots:
             try:
                 return key, await self._cluster.find(key)
-            except KindUnknown:  # its CustomResourceDefinition has gone, and it with that
+            except KindUnknown:  # its CustomResourceDefinition is gone, so it is gone, too
                 return key, None
             except Forbidden:
                 if not self._extent.tolerant:

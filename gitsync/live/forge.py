@@ -9,13 +9,13 @@ from urllib.parse import quote, urlsplit
 #: ``git@host:team/fleet.git``, as git has it for ssh.
 _SCP = re.compile(r"[^@/:]+@([A-Za-z0-9.-]+):(?!//)(.+)")
 _WEB = ("https", "http")
-#: What hosts are called that show commits elsewhere than most.
+#: Names of hosts whose pages of commits have another address than most.
 _AZURE, _GITLAB, _BITBUCKET = "dev.azure.com", "gitlab", "bitbucket"
 
 
 def commit_page(url: str, commit: str) -> str:
-    """The address of a commit's page, by the URL that the repository is fetched from; "" where there is none. A host
-    that is none of those known is taken for one that shows commits as GitHub and Gitea do."""
+    """The address of a commit's page, by the URL from which the repository is fetched; "" when there is none. An
+    unknown host is taken for one whose addresses are as GitHub's and Gitea's."""
     place = _place(url)
     if place is None or not re.fullmatch(r"[0-9a-f]{7,64}", commit):
         return ""
@@ -53,7 +53,7 @@ def _like_gitlab(path: str) -> str:
 
 
 def _like_bitbucket(path: str) -> str:
-    """In the cloud, and of a server of one's own (``scm/PROJECT/NAME``)."""
+    """The address for bitbucket.org, and for a Bitbucket server (``scm/PROJECT/NAME``)."""
     scm = re.fullmatch(r"scm/([^/]+)/([^/]+)", path)
     return f"projects/{scm[1]}/repos/{scm[2]}/commits" if scm else f"{path}/commits"
 

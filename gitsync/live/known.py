@@ -1,4 +1,4 @@
-"""The objects of our own kinds as they were last seen, and what waits for what among them. State only; no I/O."""
+"""The objects of our own kinds as they were last seen, and what each waits for. State only; no I/O."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gitsync.sync.kustomization.waiting.order import followed_by
 
 
 class Known:
-    """Objects by key. What is worked out of them is kept until one of them changes."""
+    """Objects by key. What is derived from them is kept until one of them changes."""
 
     def __init__(self) -> None:
         self._manifests: dict[ObjectKey, Manifest] = {}
@@ -108,9 +108,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _Ties:
-    """What leads from an object to others: what it ``needs``, where it has its ``source``, the HelmReleases and
-    Kustomizations ``inside`` that it waits for, and by which namespace and name Helm has the release. The object as it
-    was read would take five times as much memory."""
+    """The references of an object: what it ``needs`` (dependsOn), its ``source``, the HelmReleases and
+    Kustomizations ``inside`` that it waits for, and the namespace and name of its Helm release. The manifest would
+    take five times as much memory."""
 
     needs: Sequence[Edge[ObjectKey]] = ()
     source: ObjectKey | None = None

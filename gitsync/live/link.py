@@ -12,8 +12,9 @@ Relation = Literal["", "waits for", "takes its source from", "has applied", "con
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One object of a chain. ``relation`` is what the one before has to do with it, ``others`` how many more hold that
-    up; ``status`` is that of a Standing or of an ObjectNode, ``since`` RFC 3339 or "", ``origin`` file:line."""
+    """One object of a chain. ``relation`` is how the object before it depends on this one, ``others`` how many more
+    hold that one up; ``status`` is that of a Standing or an ObjectNode, ``since`` RFC 3339 or "", ``origin``
+    file:line."""
 
     key: ObjectKey
     status: str

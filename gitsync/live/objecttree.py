@@ -16,9 +16,9 @@ _READINESS = ("Ready", "Available", "Complete", "Failed")
 
 @dataclass(frozen=True)
 class Part:
-    """An object as it was found, None when it is not there, and what it has brought (``inside``), None of one that
-    brings nothing by itself. ``source`` is where that comes from. What it has brought to another ``cluster`` is
-    ``elsewhere``; ``note`` says why that is not known."""
+    """An object as it was found, None when it does not exist; and the objects that it has brought (``inside``), None
+    for one that brings nothing. ``source`` is the source of these. Those in another ``cluster`` are ``elsewhere``;
+    ``note`` says why they are not known."""
 
     key: ObjectKey
     live: Manifest | None
@@ -37,9 +37,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ObjectNode:
-    """One object, how it is (``missing`` is a status of its own), and what belongs to it. ``source`` is where what it
-    brings comes from, ``cluster`` what names the other cluster that this goes to; ``reason`` is one word, ``since``
-    when it came to that (RFC 3339), "" when nothing says."""
+    """One object, its status (which may be ``missing``), and what belongs to it. ``source`` is the source of what it
+    brings, ``cluster`` the name of the other cluster that this goes to; ``reason`` is one word, ``since`` when it
+    got this status (RFC 3339), "" when that is not known."""
 
     key: ObjectKey
     status: str
@@ -100,15 +100,16 @@ class TreeBuilder:
         return ObjectNode(key, health.status, health.message, children, "", health.reason, since(live))
 
     def _below(self, live: Manifest) -> Sequence[Manifest]:
-        """What an object owns, without what a Deployment keeps of old revisions: ReplicaSets scaled to nothing."""
+        """The objects that an object owns, without the ReplicaSets of old revisions that a Deployment has scaled to
+        nothing."""
         found = self._children.get(live["metadata"]["uid"], ())
         wanted = [item for item in found if not _scaled_to_nothing(item) or self._below(item)]
         return sorted(wanted, key=ObjectKey.of)
 
 
 def since(live: Manifest) -> str:
-    """When an object came to be as it is: when a condition that speaks of its readiness changed; of a pod else when it
-    was made. "" when nothing says."""
+    """When an object got its status: when a condition about its readiness changed; of a pod without one, when it was
+    created. "" when that is not known."""
     for kind in _READINESS:
         if moment := condition_of(live, kind).get("lastTransitionTime"):
             return str(moment)

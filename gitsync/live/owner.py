@@ -1,5 +1,5 @@
-"""What an object is of that is of no kind of ours: the workload that has made it, its release or its Kustomization.
-Pure."""
+"""The object one step above one that is not of our kinds: the workload that has made it, its release or its
+Kustomization. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from gitsync.api.names import (
 from gitsync.apply.ownership import RELEASE_NAME, RELEASE_NAMESPACE
 from gitsync.live.known import Known
 
-#: Groups of what makes objects in its own namespace.
+#: API groups of controllers that make objects in their own namespace.
 _WORKLOADS: Final = ("apps", "batch")
 
 
 def owner_of(manifest: Manifest, known: Known) -> ObjectKey | None:
-    """What an object is of, one step up; None where nothing says so."""
+    """The object one step above; None when the object does not say."""
     metadata = manifest["metadata"]
     for reference in metadata.get("ownerReferences") or ():
         group = group_of(reference["apiVersion"])

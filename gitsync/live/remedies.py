@@ -1,4 +1,4 @@
-"""What would mend what holds an object up: a few words, by Kubernetes' and our own reasons. Pure."""
+"""Hints what would make an object ready, in a few words, by Kubernetes' and our own reasons. Pure."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _SPEC = frozenset({names.INVALID, names.VALUES_ERROR, names.BUILD_FAILED, names.
 
 
 def of_cycle(cycle: Cycle[ObjectKey]) -> str:
-    """What ends a cycle."""
+    """How to end a cycle."""
     places = [str(edge.origin) for edge in cycle.edges if edge.origin is not None]
     where = f": {' or '.join(places[:4])}" if places else ""
     return f"remove one of these dependsOn entries{where}"
 
 
 def remedy(cause: Link, origin: str, own: Link) -> str:
-    """What would mend ``cause``, "" when it is ready or nobody can tell; ``origin`` is where in Git it comes from,
-    ``own`` the object of our kinds that it belongs to."""
+    """How to mend ``cause``, "" when it is ready or no remedy is known; ``origin`` is its place in Git, ``own`` the
+    object of our kinds that it belongs to."""
     if cause.status == "ready":
         return ""
     there = f" in {origin}" if origin else ""

@@ -1,4 +1,5 @@
-"""What people ask the agent for, and whose an object is that they ask about."""
+"""Requests to the agent: to reconcile, suspend or resume an object, to confirm a commit; and where in Git an object
+comes from."""
 
 from __future__ import annotations
 
@@ -61,7 +62,7 @@ async def suspend(cluster: Cluster, key: ObjectKey) -> None:
 
 
 async def resume(cluster: Cluster, key: ObjectKey) -> str:
-    """Have the agent take care of an object again, and at once; returns as ``request``."""
+    """Have the agent reconcile an object again, beginning now; returns as ``request``."""
     return await request(cluster, key, also=suspension(key, suspended=False))
 
 
@@ -78,13 +79,13 @@ def new_token() -> str:
 
 
 def origin_of(manifest: Manifest) -> str:
-    """The file and line in Git that an object comes from, "" for what no commit brought."""
+    """The file and line in Git that an object comes from, "" for one that no commit brought."""
     annotations = manifest["metadata"].get("annotations") or {}
     return str(annotations.get(ORIGIN_ANNOTATION) or "the repository") if annotations.get(COMMIT_ANNOTATION) else ""
 
 
 def git_names(manifest: Manifest, *path: str) -> bool:
-    """Whether Git says something about a field: a sync applies it, so it owns the field (managedFields)."""
+    """Whether Git sets a field: then a sync has applied it and owns it (managedFields)."""
     entries = manifest["metadata"].get("managedFields") or ()
     return any(
         entry.get("manager") == FIELD_MANAGER

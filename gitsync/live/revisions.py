@@ -14,13 +14,13 @@ from gitsync.logs import mask_secrets
 from gitsync.release.revision import objects_of
 from gitsync.release.storage.record import Record
 
-#: What the values of a release are called among its objects.
+#: The name under which the values are compared, among the release's objects.
 VALUES: Final = "Values"
 
 
 @dataclass(frozen=True, slots=True)
 class RevisionChange:
-    """What became of an object: ``verb`` is create, change or delete; ``why`` says that it is a hook's."""
+    """How an object differs: ``verb`` is create, change or delete; ``why`` says that it is a hook's."""
 
     key: ObjectKey
     verb: str
@@ -34,7 +34,7 @@ class RevisionChange:
 
 @dataclass(frozen=True, slots=True)
 class RevisionComparison:
-    """What differs, the values first, and how many objects do not."""
+    """The differences, those of the values first, and the number of objects without any."""
 
     objects: tuple[RevisionChange, ...]
     unchanged: int
@@ -68,7 +68,7 @@ def _of_values(old: Record, new: Record, hidden: Collection[Path]) -> Iterator[R
 
 
 def _marked(values: Any, hidden: Collection[Path]) -> Any:
-    """A copy with markers in these places, which are equal where what they stand for is."""
+    """A copy with markers at these places; markers are equal where the values are."""
     if () in hidden:
         text = json.dumps(values, sort_keys=True)
         return mask({"kind": "Secret", "stringData": {"value": text}})["stringData"]["value"]

@@ -1,4 +1,4 @@
-"""How an object of our own kinds stands: ready, waiting, failed or suspended, and what it says of that. Pure."""
+"""The status of an object of our own kinds: ready, waiting, failed or suspended, and its message. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from gitsync.release.dependencies.states import is_current
 
 Status = Literal["ready", "waiting", "failed", "suspended"]
 
-#: Reasons of Ready that another object's change, or what is under way, may end. Any other one wants somebody to act.
+#: Reasons of Ready that may end by themselves, when another object changes or work is done. All others need a change by
+#: hand.
 _PASSING = frozenset(
     {
         "",

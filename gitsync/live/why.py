@@ -1,4 +1,4 @@
-"""Why an object is not ready: the chain from it down to what holds it up. Pure."""
+"""Why an object is not ready: the chain from it down to the cause. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gitsync.live.remedies import of_cycle, remedy
 from gitsync.live.standing import Standing
 from gitsync.release.dependencies.states import commit_of
 
-#: As far as a chain is followed.
+#: How many links a chain has at most.
 MAX_LINKS = 50
-#: So many commits of a cycle are named.
+#: How many commits of a cycle are named.
 _COMMITS: Final = 5
 _CONSISTS: Final = "consists of"
 _MADE: Final[Relation] = "has made"
@@ -35,9 +35,9 @@ _OF_PARTS = _VAGUE | {names.HEALTH_CHECK_FAILED, names.DEPENDENCY_NOT_READY}
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The links from the object that was asked about to the cause, the last one; ``cycle`` is there when they end in
-    one. ``remedy`` is what would mend it, "" when nobody can tell; ``commits`` last changed what the cause belongs to:
-    one, or those of a cycle."""
+    """The links from the object that was asked about down to the cause, which is the last one; ``cycle`` is set when
+    they end in one. ``remedy`` is how to mend it, "" when none is known; ``commits`` are those that last changed the
+    objects at fault: one, or those of a cycle."""
 
     links: tuple[Link, ...]
     cycle: Cycle[ObjectKey] | None = None
@@ -65,8 +65,8 @@ Followed = dict[ObjectKey, Link | None]
 
 
 def why(key: ObjectKey, known: Known, tree: ObjectNode | None = None, followed: Followed | None = None) -> Why:
-    """The chain from an object of our own kinds, as far as these go; with the ``tree`` of its last one down to pods.
-    ``followed`` is what was found for others of the same ``known``, and is added to."""
+    """The chain from an object of our own kinds; the ``tree`` of its last object continues it down to pods.
+    ``followed`` keeps what was found for other objects of the same ``known``."""
     followed = {} if followed is None else followed
     links = [_link(key, known)]
     seen = {key}
@@ -90,8 +90,8 @@ def why(key: ObjectKey, known: Known, tree: ObjectNode | None = None, followed: 
 
 
 def why_part(tree: ObjectNode, owner: ObjectKey | None, known: Known) -> Why | None:
-    """The same of an object of another kind, as a workload or a pod: down from there. ``owner`` is what of our own
-    kinds it is of, None where that is not known. None when it is ready, or nothing is said of it."""
+    """The chain from another object, such as a workload or a pod, down. ``owner`` is the object of our own kinds
+    that it belongs to, None where that is not known. None when it is ready, or nothing is known of it."""
     if tree.status in ("ready", ""):
         return None
     own = _link(owner, known) if owner is not None else None
@@ -121,8 +121,8 @@ def _own(links: list[Link]) -> Link:
 
 
 def _holding_up(key: ObjectKey, known: Known) -> Iterator[Link]:
-    """What holds an object up, of our own kinds: what it depends on, its source, or what it has applied. One that says
-    what it has failed at by itself is held up by none of these."""
+    """The object of our own kinds that holds an object up: a dependency, its source, or an object that it has
+    applied. None for an object that has failed by itself."""
     found = known.standing(key)
     reason = found.reason if found is not None else ""
     if reason in _OF_DEPENDENCIES:
@@ -170,12 +170,13 @@ def _link(key: ObjectKey, known: Known, relation: Relation = "", others: int = 0
 
 
 def origin_of(manifest: Manifest) -> str:
-    """Where in Git an object is written, "" when no commit brought it."""
+    """The place in Git of an object, "" when no commit brought it."""
     return without_column(str((manifest["metadata"].get("annotations") or {}).get(ORIGIN_ANNOTATION, "")))
 
 
 def _down(tree: ObjectNode) -> Iterator[Link]:
-    """From an object to the worst of what it has, and so on. What is of our own kinds has its own chain."""
+    """The links from an object down through the worst of its parts. Objects of our own kinds have chains of their
+    own."""
     node = tree
     relation: Relation = _CONSISTS
     while bad := sorted((child for child in node.children if _is_bad(child)), key=_badness):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def known_wishes(cluster: Cluster) -> WantedObjects:
-    """What releases have, for one look: nobody renders what they will have."""
+    """What releases have now; what they will have is not rendered."""
 
     async def renders_nothing(release: HelmRelease) -> RevisionObjects:
         return RevisionObjects()
@@ -52,4 +52,4 @@ async def present_wishes(cluster: Cluster) -> WantedObjects:
 
 
 def _ignore(*_: object) -> None:
-    """A listener for one look: it has ended before anything could follow from a change."""
+    """A listener that does nothing: this is a single look, and is over before a change could matter."""

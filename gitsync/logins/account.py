@@ -1,4 +1,4 @@
-"""A ServiceAccount in whose name a cloud is asked: plain data."""
+"""A ServiceAccount by which gitsync logs in to a cloud: plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gitsync.errors import LoginRefused
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``issue`` gives a token of it that is good for one audience alone."""
+    """``issue`` returns a token of it for one audience."""
 
     namespace: str
     name: str
@@ -22,13 +22,13 @@ class Account:
         return f"ServiceAccount '{self.namespace}/{self.name}'"
 
     def annotated(self, name: str, pattern: Pattern[str]) -> str:
-        """An annotation that there has to be. Raises: LoginRefused without one, or with one that cannot be right."""
+        """An annotation that is required. Raises: LoginRefused when it is missing or malformed."""
         if name not in self.annotations:
             raise LoginRefused(f"{self} has no annotation {name}", hint="it says as whom the cloud is asked: add it")
         return self.perhaps(name, pattern)
 
     def perhaps(self, name: str, pattern: Pattern[str]) -> str:
-        """An annotation, "" without one. Raises: LoginRefused for one that cannot be right."""
+        """An annotation, "" when it is missing. Raises: LoginRefused when it is malformed."""
         value = self.annotations.get(name, "")
         if value and not pattern.fullmatch(value):
             raise LoginRefused(

@@ -1,4 +1,5 @@
-"""One call to somebody who gives logins: bounded, to that server alone, and silent about what was sent."""
+"""One request to a service that issues logins: bounded, to that server alone, with nothing in its errors of what was
+sent."""
 
 from __future__ import annotations
 
@@ -21,12 +22,12 @@ _CODES = ("__type", "error", "code", "status")
 _CODE = re.compile(r"[A-Za-z0-9_.#:-]{1,100}")
 _XML_CODE = re.compile(rb"<Code>([A-Za-z0-9]{3,60})</Code>")
 _AZURE_CODE = re.compile(r"AADSTS[0-9]{1,9}")
-#: What a token is made of that goes into a header.
+#: The characters of a token that may go into a header.
 _TOKEN = re.compile(r"[\x21-\x7e]{1,65536}")
 
 
 async def asked(http: HttpClient, request: Request, who: str, hint: str) -> bytes:
-    """What is answered. ``who`` is asked, in words; ``hint`` says what to do when he refuses.
+    """The service's answer. ``who`` is the service's name in messages; ``hint`` says what to do when it refuses.
 
     Raises: LoginRefused, SourceUnavailable.
     """
@@ -63,7 +64,7 @@ def token_of(found: Mapping[str, Any], name: str, who: str) -> str:
 
 
 def seconds_of(found: Mapping[str, Any], name: str, who: str) -> float:
-    """For how many seconds something is good, by a number of them. Raises: LoginRefused."""
+    """For how many seconds a login is good, given as a number. Raises: LoginRefused."""
     try:
         return _positive(float(found[name]))
     except (KeyError, TypeError, ValueError):
@@ -71,7 +72,8 @@ def seconds_of(found: Mapping[str, Any], name: str, who: str) -> float:
 
 
 def seconds_until(moment: object, who: str) -> float:
-    """The same by the moment it ends: seconds of Unix time, or text as RFC 3339 has it. Raises: LoginRefused."""
+    """For how many seconds a login is good, given as the moment of its end: Unix time, or RFC 3339. Raises:
+    LoginRefused."""
     try:
         end = float(moment) if isinstance(moment, int | float) else datetime.fromisoformat(str(moment)).timestamp()
         return _positive(end - datetime.now(UTC).timestamp())
@@ -80,7 +82,7 @@ def seconds_until(moment: object, who: str) -> float:
 
 
 def unreadable(who: str) -> LoginRefused:
-    """What to raise for an answer without what was asked for."""
+    """The error about an answer without what was asked for."""
     return LoginRefused(f"{who} answers without a login that can be used")
 
 
@@ -91,7 +93,7 @@ def _positive(seconds: float) -> float:
 
 
 def _code(data: bytes) -> str:
-    """What an answer calls what is wrong, in one word; "" where that cannot be told."""
+    """The one word by which an answer names its error; "" when there is none."""
     if (code := _XML_CODE.search(data)) is not None:
         return code[1].decode()
     try:

@@ -32,7 +32,7 @@ _REGISTRY = re.compile(
 )
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{1,30}:role/[\x21-\x7e]{1,200}")
 _ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
-#: For whom a token of a ServiceAccount has to be.
+#: The audience of a ServiceAccount's token.
 _AUDIENCE = "sts.amazonaws.com"
 _TARGET = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
 _JSON = "application/x-amz-json-1.1"
@@ -49,7 +49,7 @@ class _Region:
 
 
 def serves(host: str) -> bool:
-    """Whether this is a registry of ECR: nobody else is shown its login."""
+    """Whether this is a registry of ECR: ECR's login is sent to no other server."""
     return _REGISTRY.fullmatch(host) is not None
 
 
@@ -61,7 +61,7 @@ class Aws:
         self._environment = environment
 
     def identity(self, account: Account) -> str:
-        """Whom an account stands for. Raises: LoginRefused."""
+        """The identity that an account logs in as, for the cache of logins. Raises: LoginRefused."""
         return account.annotated(_ROLE_ANNOTATION, _ROLE)
 
     async def login(self, host: str, account: Account | None) -> Given:
@@ -97,7 +97,7 @@ class Aws:
         )
 
     async def _assume(self, role: str, session: str, token: str, region: _Region) -> Keys:
-        """STS, AssumeRoleWithWebIdentity: unsigned, for the token says who asks."""
+        """STS, AssumeRoleWithWebIdentity: unsigned, since the token identifies the caller."""
         keep_secret(frozenset({token}))
         url = self._endpoint("STS", f"https://sts{'-fips' if region.fips else ''}.{region.name}.{region.domain}")
         form = {

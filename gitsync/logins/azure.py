@@ -30,7 +30,7 @@ _DEVOPS_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 _DEVOPS_HOST = re.compile(r"(?:dev\.azure\.com|[a-z0-9-]+\.visualstudio\.com)", re.IGNORECASE)
 _ID = re.compile(r"[0-9A-Za-z.-]{1,100}")
 _TENANT, _CLIENT = "azure.workload.identity/tenant-id", "azure.workload.identity/client-id"
-#: For whom a token of a ServiceAccount has to be.
+#: The audience of a ServiceAccount's token.
 _AUDIENCE = "api://AzureADTokenExchange"
 _AUTHORITY = "https://login.microsoftonline.com"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -48,7 +48,7 @@ class _Client:
 
 
 def serves(host: str) -> bool:
-    """Whether this is a registry of ACR: nobody else is shown its login."""
+    """Whether this is a registry of ACR: ACR's login is sent to no other server."""
     return _REGISTRY.fullmatch(host) is not None
 
 
@@ -64,7 +64,7 @@ class Azure:
         return _DEVOPS_HOST.fullmatch(host) is not None
 
     def identity(self, account: Account) -> str:
-        """Whom an account stands for. Raises: LoginRefused."""
+        """The identity that an account logs in as, for the cache of logins. Raises: LoginRefused."""
         return f"{account.annotated(_TENANT, _ID)}/{account.annotated(_CLIENT, _ID)}"
 
     async def login(self, host: str, account: Account | None) -> Given:
@@ -118,7 +118,7 @@ class Azure:
 
 
 def _lifetime(token: str) -> float:
-    """For how many seconds a token of ACR is good, which it says itself; an hour where it does not."""
+    """For how many seconds a token of ACR is good: it says so itself; an hour when it does not."""
     import jwt  # whose libraries take 8 MB, for those alone who log in there
 
     try:

@@ -38,7 +38,7 @@ _HINT = "check the binding of Workload Identity"
 
 
 def serves(host: str) -> bool:
-    """Whether this is a registry of Google's: nobody else is shown its login."""
+    """Whether this is a registry of Google's: Google's login is sent to no other server."""
     return _REGISTRY.fullmatch(host) is not None
 
 
@@ -50,7 +50,7 @@ class Gcp:
         self._environment = environment
 
     def identity(self, account: Account) -> str:
-        """Whom an account stands for. Raises: LoginRefused."""
+        """The identity that an account logs in as, for the cache of logins. Raises: LoginRefused."""
         return f"{account.perhaps(_PROVIDER_ANNOTATION, _PROVIDER)} {account.perhaps(_EMAIL_ANNOTATION, _EMAIL)}"
 
     async def login(self, host: str, account: Account | None) -> Given:

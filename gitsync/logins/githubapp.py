@@ -46,7 +46,7 @@ class GitHubApp:
 
     @classmethod
     def read(cls, secret: Mapping[str, str], name: str, connection: Connection) -> GitHubApp:
-        """What the Secret ``name`` holds. Raises: SourceError, which shows none of it."""
+        """The App that the Secret ``name`` describes. Raises: SourceError, which shows none of its content."""
         given = {key: secret.get(key, "").strip() for key in (APP_ID, _INSTALLATION, _OWNER, _PRIVATE_KEY, _BASE_URL)}
 
         def wrong(why: str, hint: str) -> SourceError:
@@ -68,7 +68,7 @@ class GitHubApp:
 
     @property
     def identity(self) -> str:
-        """Names it in caches; another one by another key."""
+        """The App's name in caches; it differs with the key."""
         parts = ("github", self.id, self.installation, self.owner, str(self.api), self.key, self.connection.ca)
         return hashlib.sha256("\0".join((*parts, self.connection.proxy)).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Which login is for which server, and what was given last."""
+"""Finds the login for a server, and keeps those that were issued."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _REGISTRIES = {
 
 
 def stranger(provider: str, host: str) -> str:
-    """Why a registry is not shown the login of a cloud; "" for one of that cloud's. Whoever may write a source must not
-    have the agent's login sent to his own server."""
+    """Why a registry must not get the login of a cloud; "" for one of that cloud's. Otherwise whoever may write a
+    source could have the agent's login sent to a server of his own."""
     if _SERVES[provider](host):
         return ""
     return f"{host} is none of its registries, and would be shown its login"
 
 
 class Logins:
-    """Gives logins of clouds and of GitHub Apps. ``environment`` says who the agent's own pod is to a cloud.
-    ``default_account`` is the ServiceAccount of its own namespace in whose name a source logs in that names none; ""
-    for the agent's pod."""
+    """Gets logins of clouds and of GitHub Apps. ``environment`` is that of the agent's pod, which says how it logs
+    in to a cloud. ``default_account`` is the ServiceAccount, of a source's own namespace, by which sources log in
+    that name none; "" for the agent's pod."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class Logins:
         self._kept = KeptLogins(clock)
 
     async def close(self) -> None:
-        """End what is under way."""
+        """End the requests that are under way."""
         await self._kept.close()
 
     def for_registry(self, provider: str, host: str, account: Account | None = None) -> Lender:
-        """Who gives the login for a registry: a cloud, to ``account`` or to the agent's pod. Asks nobody yet.
+        """What issues the login for a registry: a cloud, to ``account`` or to the agent's pod. No request is made yet.
 
         Raises: SourceError for a registry that is none of that cloud's; LoginRefused for an account that it cannot
         know.

@@ -1,4 +1,4 @@
-"""Logins that were given, kept as long as they are good, and asked for once by all who need one."""
+"""Logins that were issued, kept as long as they are good, and requested once for all that need one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gitsync.logs import keep_secret
 from gitsync.oci import Lease, Login
 from gitsync.runtime.singleflight import SingleFlight
 
-#: How many are kept: those that were used last.
+#: How many logins are kept, those that were used last.
 MOST = 1024
-#: Seconds before its end that a login is not given any more, or half of its life if that is shorter: who has one works
-#: with it for a while.
+#: Seconds before its end from which on a login is not handed out any more (half of its life if that is shorter), since
+#: it is used for a while.
 SPARE = 300.0
 #: The longest that one is taken to be good, in seconds: what ECR says of its own.
 LONGEST = 12 * 3600.0
@@ -23,7 +23,7 @@ LONGEST = 12 * 3600.0
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Given:
-    """A login as a service has given it, good for so many seconds."""
+    """A login that a service has issued, good for so many seconds."""
 
     username: str
     password: str
@@ -39,12 +39,12 @@ class KeptLogins:
         self._asking: SingleFlight[Lease] = SingleFlight()
 
     async def close(self) -> None:
-        """End what is under way."""
+        """End the requests that are under way."""
         await self._asking.close()
 
     async def lend(self, key: str, ask: Callable[[], Awaitable[Given]]) -> Lease:
-        """The login of ``key``: the one that is kept while it is good, else what ``ask`` brings. What is secret of it
-        is kept out of what is said meanwhile. Raises: what ``ask`` does."""
+        """The login of ``key``: the kept one while it is good, else what ``ask`` returns. Its secrets are
+        registered, so that they are masked. Raises: what ``ask`` does."""
         lease = self._known.get(key)
         if lease is None or lease.until <= self._clock():
             lease = await self._asking.run(key, lambda: self._ask(key, ask))
@@ -52,7 +52,7 @@ class KeptLogins:
         return lease
 
     def forget(self, key: str, lease: Lease) -> None:
-        """It is not taken any more: the next one who needs it asks anew."""
+        """A server has refused the login: the next use asks for a new one."""
         if self._known.get(key) is lease:
             del self._known[key]
 

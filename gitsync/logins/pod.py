@@ -1,4 +1,4 @@
-"""What the environment of the agent's pod says of who it is to a cloud."""
+"""How the agent's pod logs in to a cloud, by its environment."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a commit wants: its YAML files read into desired objects, each with file, line and column, and errors that name
-theirs. Files are parsed once and known by their blob; a commit that changes one file costs one file."""
+"""What a commit wants: its YAML files read into desired objects. Objects and errors have file, line and column. Files
+are parsed once and known by their blob, so a commit that changes one file costs one file."""
 
 from gitsync.manifests.content import Desired, DesiredObject, FileContent, ManifestWarning, Source
 from gitsync.manifests.desired import assemble

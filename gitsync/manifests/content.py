@@ -50,9 +50,9 @@ class Source:
 class DesiredObject:
     """An object as a commit wants it. ``digest`` is the SHA-256 of its canonical JSON, in hex.
 
-    ``model`` is the typed form for kinds of our own, None for all others. ``sops`` says of an object that it was
-    encrypted: ``opened`` and so not to be shown whatever its kind is, or ``sealed`` still, and not to be applied.
-    ``secrets`` are the values that were.
+    ``model`` is the typed form for kinds of our own, None for all others. ``sops`` is "" for an object that was not
+    encrypted; ``opened`` for one that has been decrypted, whose values ``secrets`` are never shown, whatever its kind;
+    ``sealed`` for one that is still encrypted, and must not be applied.
     """
 
     key: ObjectKey
@@ -101,10 +101,12 @@ class Desired:
     alone as they are, for a reason in ``errors``; ``unread`` is what else was passed over (see ``unread_errors``).
 
     ``tree`` is the whole tree that it was read from: charts and their values files are in it too. ``kustomized`` are
-    directories with files for kustomize, which are yet to be built: their files are among ``held``. ``is_unbuilt``: of
-    a directory that was built, kustomize or what it reads is what failed, and no variable would help. ``made_of``: of
-    one with errors, another text when anything is another that it was built of. ``weight`` is about what its objects
-    take in memory, in bytes, where that has been weighed.
+    directories with files for kustomize, which are yet to be built: their files are among ``held``. ``weight`` is about
+    what its objects take in memory, in bytes, where that has been weighed.
+
+    Of a directory that could not be built: ``is_unbuilt`` says that kustomize, or a file that it reads, is at fault,
+    and no variable of postBuild; ``made_of`` is a digest of all that went into the build, so that one with the same
+    digest need not be tried again.
     """
 
     commit: CommitInfo
@@ -137,7 +139,7 @@ class Desired:
 
     @cached_property
     def digest(self) -> str:
-        """Another one when any object is another one; a SHA-256 in hex."""
+        """A SHA-256 of all objects, in hex."""
         digests = sorted(f"{key}={item.digest}" for key, item in self.objects.items())
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
@@ -153,7 +155,7 @@ class Desired:
 
     @cached_property
     def opened_values(self) -> frozenset[str]:
-        """What was encrypted in objects, and is not to be told; but for what names objects."""
+        """The decrypted values of all objects, which are never shown; without those that are names of objects."""
         found = {text for item in self.objects.values() for text in item.secrets}
         names = " ".join(f"{key.namespace} {key.name}" for key in self.objects) if found else ""
         return frozenset(text for text in found if text not in names)
@@ -170,11 +172,12 @@ class Desired:
 
     @property
     def chart_sources(self) -> Mapping[ObjectKey, ChartHolder]:
-        """All sources that charts are had from."""
+        """All sources in the commit that charts may come from."""
         sources = (self.helm_repositories, self.oci_repositories, self.git_repositories, self.buckets, self.helm_charts)
         return {key: item for found in sources for key, item in found.items()}
 
     @cached_property
     def bad_paths(self) -> frozenset[str]:
-        """Paths of which it is not known what they want. While there are any, nothing is pruned."""
+        """Paths of files whose objects are not known, since they could not be read. While there are any, nothing is
+        pruned."""
         return self.held | {error.origin.path for error in self.errors}

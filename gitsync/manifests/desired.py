@@ -46,7 +46,7 @@ def assemble(commit: CommitInfo, contents: Sequence[FileContent], selection: Sel
 
 
 def _settle_twins(objects: dict[ObjectKey, DesiredObject], contents: Sequence[FileContent]) -> list[ManifestError]:
-    """Leaves in ``objects`` the first of several definitions that are alike, and none of several that differ."""
+    """Keeps in ``objects`` the first of several definitions of one object if they are all alike, else none of them."""
     places: dict[ObjectKey, list[DesiredObject]] = {}
     for content in contents:
         for item in content.objects:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 IGNORE_FILE: Final = ".sourceignore"
 
-#: What Flux leaves out when nothing is said (source-controller, GitRepository, "Excluding files"), as far as it could
-#: hold manifests. A pattern of a .sourceignore may bring them back.
+#: What Flux leaves out by default (source-controller, GitRepository, "Excluding files"), as far as it could hold
+#: manifests. A pattern of a .sourceignore may bring them back.
 _DEFAULTS: Final = (
     ".git/",
     ".github/",

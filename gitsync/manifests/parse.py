@@ -62,9 +62,10 @@ def parse_value(
     substituted: bool = False,
     sealed: bool = False,
 ) -> FileContent:
-    """The objects and errors of a document that was made of a file: the value, and the place of that file that it came
-    from. As ``parse_file``, but that what is no object is an error. ``substituted``: its variables have been replaced,
-    and what still looks like one is meant. ``sealed``: its values are encrypted, and only what it is can be looked at.
+    """The objects and errors of a document that a build has made: ``value``, which comes from this ``place`` of a file.
+    As ``parse_file``, but a document that is no object is an error. ``substituted``: its variables have been replaced,
+    and a text that still looks like one is meant as it is. ``sealed``: its values are encrypted, so that only its kind,
+    name and namespace can be checked.
     """
     return _File(place.origin.path, default_namespace, substituted=substituted, sealed=sealed).value(value, place)
 

@@ -48,7 +48,7 @@ _FREE_TEXT: Final = frozenset(
 
 
 def is_lfs_pointer(data: bytes) -> bool:
-    """Whether a file is not what it is called, but a pointer to it."""
+    """Whether a file is a pointer of Git LFS in place of the content that it stands for."""
     return _LFS.match(data) is not None
 
 
@@ -64,13 +64,13 @@ def is_encrypted(value: dict[str, Any]) -> bool:
 
 
 def has_encrypted_kind(value: dict[str, Any]) -> bool:
-    """Whether not even the kind of an object is known without the keys: its rules had SOPS encrypt everything."""
+    """Whether even apiVersion or kind of an object is encrypted, because the rules had SOPS encrypt everything."""
     head = value.get("apiVersion"), value.get("kind")
     return any(isinstance(field, str) and field.startswith(_ENCRYPTED_VALUE) for field in head)
 
 
 def stays_encrypted(value: Mapping[str, Any]) -> bool:
-    """Whether an object is to be applied as it is, by its annotation."""
+    """Whether an object is to be applied as it is, encrypted: ``kustomize.toolkit.fluxcd.io/decrypt: disabled``."""
     metadata = value.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     said = annotations.get(_DECRYPT_KEY) if isinstance(annotations, dict) else None
@@ -78,8 +78,8 @@ def stays_encrypted(value: Mapping[str, Any]) -> bool:
 
 
 def as_it_stays(value: dict[str, Any]) -> dict[str, Any]:
-    """One that is to be applied so. Kubernetes' own kinds have no field for what SOPS has written beside: as Flux does,
-    that is left out. Nothing can decrypt them any more."""
+    """An object that ``stays_encrypted``, as it is applied: of Kubernetes' own kinds without ``sops``, for which they
+    have no field (as Flux does). Without that, nothing can decrypt them any more."""
     is_ours_to_cut = is_builtin(group_of(str(value.get("apiVersion", ""))))
     return {name: found for name, found in value.items() if name != "sops"} if is_ours_to_cut else value
 

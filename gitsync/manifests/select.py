@@ -32,9 +32,10 @@ _JSON_FILE: Final = "a .json file, which is read only where the setting json_man
 
 @dataclass
 class Selection:
-    """``files`` are to be read; ``held`` are manifests that are left alone for a reason that ``errors`` gives;
-    ``unread`` is what else is passed over, which is an error only where objects came from it before. ``kustomized`` are
-    the directories that kustomize has to build, without those inside others; all that is in them is ``held``."""
+    """Which files of a commit to read. ``files`` are to be read; ``held`` are the paths of manifests that are not read
+    for a reason in ``errors``; ``unread`` is what else is passed over, which is an error only where objects came from
+    it before. ``kustomized`` are the directories that kustomize has to build, the outermost of several inside each
+    other; all that is in them is ``held``."""
 
     files: list[TreeEntry] = field(default_factory=list)
     errors: list[ManifestError] = field(default_factory=list)
@@ -111,7 +112,7 @@ def _bound(selection: Selection, root: str) -> None:
 
 
 def read_none(selection: Selection, root: str, why: str) -> None:
-    """Leave all files alone as they are: they are too much."""
+    """Read no file at all, because there is too much of them: all are ``held``, for the reason ``why``."""
     hint = "give a narrower path, or leave files out by .sourceignore"
     selection.errors.append(ManifestError(f"{why}; none is read", origin=Origin(root or "."), hint=hint))
     selection.held |= {entry.path for entry in selection.files}
@@ -129,7 +130,7 @@ def _is_candidate(entry: TreeEntry, root: str) -> bool:
 
 
 def _is_ignored(entry: TreeEntry, rules: IgnoreRules) -> bool:
-    """As a directory, too, where it cannot be read: a submodule is ignored by the pattern ``lib/``."""
+    """Whether an entry is ignored. A submodule or link counts as a directory, too: the pattern ``lib/`` ignores it."""
     return rules.ignored(entry.path) or (bool(entry.unreadable) and rules.ignored(entry.path + "/"))
 
 
@@ -138,7 +139,7 @@ def _name(path: str) -> str:
 
 
 def _directory(path: str) -> str:
-    """With its slash, so that "" is the root of the repository."""
+    """The directory of a path, with a slash at its end; "" for the root of the repository."""
     return path[: path.rfind("/") + 1]
 
 

@@ -1,4 +1,4 @@
-"""Fields that only the API server sets, and that come into Git with what ``kubectl get -o yaml`` prints."""
+"""Fields that only the API server sets (uid, status, ...), and that come into Git by ``kubectl get -o yaml``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ _STATUS: Final = "status"
 
 
 def take_server_set(manifest: Manifest) -> list[FieldPath]:
-    """Takes the fields out of ``manifest``, and returns the paths of those that said something.
+    """Takes these fields out of ``manifest``. Returns the paths of those that were not empty.
 
-    An apply that names uid or resourceVersion is one for exactly that object in exactly that state, and fails for ever
-    after.
-
-    Empty ones (``creationTimestamp: null``, ``status: {loadBalancer: {}}``, the empty status of a definition) are what
-    kubectl and generators write for an object that never was in a cluster. A status that is no mapping is a field of
-    its own kind, and stays.
+    An apply with a uid or resourceVersion counts for exactly that object in exactly that state: it would fail for ever
+    after. Empty fields (``creationTimestamp: null``, ``status: {loadBalancer: {}}``) are what kubectl and generators
+    write for an object that never was in a cluster. A status that is no mapping is a field of its own kind, and stays.
     """
     taken: list[FieldPath] = []
     metadata = manifest.get("metadata")
@@ -34,6 +31,6 @@ def take_server_set(manifest: Manifest) -> list[FieldPath]:
 
 
 def _says(value: Any) -> bool:
-    """Whether there is anything in it, however deep."""
+    """Whether a value is not empty, however deep: ``{"loadBalancer": {}}`` is."""
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     return value not in (None, "") if inside is None else any(map(_says, inside))

@@ -1,8 +1,8 @@
-"""What of a commit was passed over, and why: not read is not gone.
+"""What of a commit was passed over, and why: an object that was not read has not been removed from Git.
 
-A values file or a README.yaml holds no objects, and nobody wants to be told so. The same silence would delete what a
-manifest held that became a submodule or lost its first two lines. The inventory tells the two apart: an object whose
-file is still there, but was not read, has not been removed by anybody.
+A values file or a README.yaml holds no objects, and nobody wants to be told so. But if a manifest becomes a submodule,
+or loses its first two lines, the same silence would have its objects pruned. The inventory tells the two apart: an
+object whose file is still there, but was not read, has not been removed by anybody.
 """
 
 from __future__ import annotations

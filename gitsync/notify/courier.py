@@ -1,4 +1,4 @@
-"""Who brings one Provider its events, one batch after the other, for as long as there are any."""
+"""Sends one Provider its events, batch after batch, as long as there are any."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Courier:
         self._task: asyncio.Task[None] | None = None
 
     def put(self, alert: ObjectKey, notice: Notice, kind: str) -> None:
-        """Have an event brought to the Provider, which is of this type. Never waits."""
+        """Queue an event for the Provider. Never waits."""
         before = self._outbox.dropped
         self._outbox.put(alert, notice, gathers=SERVICES[kind].gathers)
         if self._outbox.dropped > before:
@@ -82,7 +82,7 @@ class Courier:
             self._task = asyncio.create_task(outlive(name, self._work), name=name)
 
     async def close(self, seconds: float) -> None:
-        """Bring what waits without waiting for more, as far as that is done in time."""
+        """Send what is queued at once, as far as that is done in time."""
         self._closing = True
         self._news.set()
         if self._task is None:
@@ -106,7 +106,7 @@ class Courier:
         self._outbox.dropped = 0
 
     async def _bring(self, batch: Batch) -> None:
-        """Send a batch, or say why not."""
+        """Send a batch, or log why it was not sent."""
         at_fault = "provider"
         try:
             posts = await self._prepared(batch)
@@ -124,7 +124,7 @@ class Courier:
             log.info("notifications are sent again", provider=self.key.namespaced_name, after=f"{seconds:.0f}s")
 
     async def _prepared(self, batch: Batch) -> list[tuple[Target, Post]]:
-        """The requests that tell of a batch; none when nobody is to be told any more. Raises: GitsyncError."""
+        """The requests that tell of a batch; none when no Alert wants it any more. Raises: GitsyncError."""
         found: list[tuple[Target, Post]] = []
         provider, alert = self._provider(), self._alert(batch.alert)
         if provider is None or alert is None:

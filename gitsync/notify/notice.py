@@ -1,4 +1,4 @@
-"""What somebody may be notified of: one event about one object. Plain data, in the shape of Flux's events."""
+"""One event about one object, of which services may be notified. Plain data, in the shape of Flux's events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTROLLER: Final = "gitsync"
 #: Characters of a message that are passed on; what matches expressions is that long at most.
 MOST_CHARACTERS = 16_000
 _MOST_WORDS = 300
-#: Reasons of what is on its way.
+#: Reasons of events about work that is under way.
 _PENDING = frozenset({PROGRESSING, DEPENDENCY_NOT_READY})
 
 
@@ -51,7 +51,7 @@ class Notice:
 
     @property
     def state(self) -> State:
-        """How a commit stands by it."""
+        """The state of the commit by this event."""
         if self.severity == "error":
             return "failure"
         return "pending" if self.reason in _PENDING else "success"
@@ -94,8 +94,8 @@ class Notice:
         }
 
 
-def notice_of(about: Manifest, event: Event, instance: str, at: datetime | None = None) -> Notice:
-    """What is told by ``event`` of an object; without what steers a terminal, and within bounds."""
+def notice_of(about: Manifest, event: Event, instance: str) -> Notice:
+    """The Notice of ``event`` about an object; its texts within bounds, and without control characters."""
     metadata = about["metadata"]
     return Notice(
         key=ObjectKey.of(about),
@@ -104,7 +104,7 @@ def notice_of(about: Manifest, event: Event, instance: str, at: datetime | None 
         severity="info" if event.kind == "Normal" else "error",
         reason=event.reason,
         message=clean(event.message),
-        at=at or datetime.now(UTC),
+        at=datetime.now(UTC),
         revision=_line(event.revision or _attempted(about)),
         commit=_cleaned(event.commit),
         quiet=event.quiet,
@@ -120,7 +120,7 @@ def clean(text: str) -> str:
 
 
 def _attempted(about: Manifest) -> str:
-    """What a HelmRelease or Kustomization was last brought to."""
+    """The revision that a HelmRelease or Kustomization last attempted."""
     if about["kind"] not in (HELM_RELEASE, KUSTOMIZATION):
         return ""
     return str((about.get("status") or {}).get("lastAttemptedRevision") or "")

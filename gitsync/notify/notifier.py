@@ -1,4 +1,4 @@
-"""Takes what happens to objects, and has those told who want to know. Nobody waits for that."""
+"""Takes events about objects, and notifies the Providers whose Alerts want them. Nothing waits for that."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Seconds at the end for what waits to be sent.
+#: Seconds, when the agent stops, for what waits to be sent.
 GRACE = 3.0
 #: Commits of which the author and the subject are remembered.
 _MOST_COMMITS = 512
@@ -52,9 +52,6 @@ class Notifier:
         instance: str,
         *,
         crosses: bool = True,
-        gathering: Gathering | None = None,
-        patience: Patience | None = None,
-        repeats: Repeats | None = None,
         expressions: Expressions | None = None,
     ) -> None:
         self._instance = instance
@@ -68,27 +65,27 @@ class Notifier:
             Logins(http),
             expressions.of("") if expressions is not None else Expressions(),
             self._find,
-            gathering or Gathering(),
-            patience or Patience(),
+            Gathering(),
+            Patience(),
         )
         self._rules: dict[ObjectKey, Rule] = {}
         self._couriers: dict[ObjectKey, Courier] = {}
         #: What is still to end of Providers that are gone.
         self._leaving: set[asyncio.Task[None]] = set()
-        self._repeats = repeats or Repeats()
+        self._repeats = Repeats()
         self._commits: LRUCache[str, CommitInfo] = LRUCache(_MOST_COMMITS)
         self._once = Once()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Follow Providers and Alerts, and have those told who are to be while entered. Where they may not be read,
-        nobody is; kinds that nobody has brought yet are no error."""
+        """Watch Providers and Alerts, and notify, while this lasts. Where they may not be read, nothing is notified;
+        kinds that are not installed yet are no error."""
         async with AsyncExitStack() as stack:
             try:
                 for watch in (self._providers, self._alerts):
                     await stack.enter_async_context(watch)
             except Forbidden as error:
-                log.warning("nobody is notified", why=error.message, hint=error.hint)
+                log.warning("notifications are not served", why=error.message, hint=error.hint)
                 yield
                 return
             stack.push_async_callback(self._close)

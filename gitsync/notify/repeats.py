@@ -18,8 +18,8 @@ MOST = 4096
 class Repeats:
     """Remembers what was told."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, interval: float = INTERVAL) -> None:
-        self._told: TTLCache[Hashable, None] = TTLCache(MOST, interval, clock)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._told: TTLCache[Hashable, None] = TTLCache(MOST, INTERVAL, clock)
 
     def is_again(self, notice: Notice) -> bool:
         """Whether the same was told within the interval; it counts as told now where it was not."""

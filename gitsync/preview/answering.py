@@ -1,5 +1,5 @@
-"""The program that makes one preview for a page: started by ``asking`` with ``python -I -m``. It reads settings and a
-question from standard input, writes what a page shows to standard output, and ends with who has started it."""
+"""The program that makes one preview for the page. ``asking`` starts it with ``python -I -m``. It reads settings and
+a question from standard input, writes the answer to standard output, and ends when the process that started it does."""
 
 from __future__ import annotations
 

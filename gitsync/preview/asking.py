@@ -1,8 +1,6 @@
-"""The repository, as pages ask about it: by the same previews as ``gitsync plan`` and ``gitsync diff`` show.
-
-Each is made in a process of its own (``answering``): it takes seconds of a processor and some hundred megabytes, and
-neither is to be noticed by whoever looks at a page meanwhile. One that nobody waits for any more is ended.
-"""
+"""Previews for the page, the same as ``gitsync plan`` and ``gitsync diff`` show. Each is made in a process of its
+own (``answering``), since it takes seconds of a processor and some hundred megabytes, which the page must not
+notice. It is ended when its answer is not wanted any more."""
 
 from __future__ import annotations
 
@@ -27,14 +25,15 @@ from gitsync.web.ui.questions import Heads
 
 _PROGRAM: Final = "gitsync.preview.answering"
 _BRANCHES: Final = "refs/heads/"
-#: Seconds for a process to put things in order that is to end.
+#: Seconds for a process that is told to end to put things in order.
 _GRACE: Final = 3.0
 _CHANGES: Final = TypeAdapter(Changes)
 
 
 @dataclass(frozen=True)
 class AskedRepository:
-    """That of the settings, read with the credentials that they name. See Repository of ``gitsync.web.ui``."""
+    """The repository of the settings, read with the credentials that they name. See Repository of
+    ``gitsync.web.ui``."""
 
     settings: Settings
 
@@ -76,7 +75,7 @@ class AskedRepository:
 
 
 def _given(settings: Settings) -> dict[str, Any]:
-    """All settings as plain values; for a pipe to a process of our own, and for nobody else."""
+    """All settings as plain values, secrets included: only for the pipe to our own process."""
     found: dict[str, Any] = {}
     for name, value in settings:
         value = value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -85,7 +84,8 @@ def _given(settings: Settings) -> dict[str, Any]:
 
 
 def _told(answer: bytes) -> Changes:
-    """Raises: Forbidden and GitsyncError, as the process met them; RetryableError when it has said nothing."""
+    """The answer of the process. Raises: Forbidden and GitsyncError, as the process met them; RetryableError when it
+    has answered nothing."""
     told = json.loads(answer) if answer else {}
     if "changes" in told:
         return _CHANGES.validate_python(told["changes"])

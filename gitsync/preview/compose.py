@@ -1,4 +1,4 @@
-"""Previews as commands ask for them: the parts that each needs, opened for one look and closed again."""
+"""Previews for commands: opens the parts that each needs, and closes them again."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What a preview is made with; what is opened later is closed with ``stack``. ``generators`` are those of the
-    cluster."""
+    """The parts that a preview is made with; those that are opened later are closed with ``stack``. ``generators``
+    are those of the cluster."""
 
     settings: Settings
     cluster: Cluster
@@ -224,7 +224,7 @@ async def _decrypts(keys: RootKeys, desired: Desired) -> bool:
 
 
 async def _watched(cluster: Cluster, stack: AsyncExitStack) -> Watches:
-    """What there is of the kinds that an agent works on."""
+    """The objects of the kinds that an agent works on, as they are in the cluster."""
     kinds = [(HELM_GROUP, HELM_RELEASE), (KUSTOMIZE_GROUP, KUSTOMIZATION)]
     kinds += [(SOURCE_GROUP, kind) for kind in SERVED_SOURCES if kind != HELM_CHART]
     watches = {
@@ -284,7 +284,7 @@ def _declared(cluster: Cluster, watches: Watches, synced: SyncedRepository) -> D
 
 
 async def _unsigned(commits: CommitSource, desired: Desired) -> tuple[Problem, ...]:
-    """What the agent would say of a commit without the signatures that it has to have."""
+    """The error that the agent would have about a commit without the signatures that are demanded."""
     try:
         await commits.verify(desired.commit)
     except NotVerified as error:
@@ -293,7 +293,7 @@ async def _unsigned(commits: CommitSource, desired: Desired) -> tuple[Problem, .
 
 
 def _nothing_follows() -> None:
-    """A plan is of one moment."""
+    """A listener that does nothing: a plan is of one moment."""
 
 
 async def commit_difference(settings: Settings, old: str, new: str) -> Preview:
@@ -361,14 +361,14 @@ async def _head(commits: CommitSource, branch: str = "") -> Desired:
 
 @dataclass(frozen=True)
 class Journals:
-    """What past commits did, newest first: by the sync of the settings, and through Kustomizations, by their names."""
+    """What past commits did, newest first: by the sync of the settings, and by Kustomizations, by their names."""
 
     root: tuple[JournalEntry, ...]
     kustomizations: Mapping[str, tuple[JournalEntry, ...]]
 
 
 async def read_journals(settings: Settings) -> Journals:
-    """All that is recorded. Raises: InventoryError, ApiError, ClusterUnavailable."""
+    """Both journals, in full. Raises: InventoryError, ApiError, ClusterUnavailable."""
     async with await connect(settings) as cluster:
         store = sync_store(settings, cluster)
         return Journals(await store.journal(), await store.kustomization_journals())

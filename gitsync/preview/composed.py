@@ -1,5 +1,5 @@
-"""Places in an artifact that a generator has made of a repository, as the repository has them: that is where people
-look for what is wrong. Pure."""
+"""Translates places in an artifact that a generator has made of a repository to places in the repository, where
+errors are looked for. Pure."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from gitsync.sync.rollout.prune import SYSTEM_NAMESPACE, is_system_namespace
 
 #: The events of hooks that take objects over when a commit is carried out.
 _ON_THE_WAY = frozenset({*events_of("install"), *events_of("upgrade")})
-#: Whether a kind lives in namespaces, by group and kind; None when nobody knows.
+#: Returns whether a kind, by group and kind, is namespaced; None when that is not known.
 Scope = Callable[[str, str], bool | None]
 
 
@@ -70,7 +70,7 @@ class Contents:
     problems: list[Problem] = field(default_factory=list)
 
     def comparable(self, unrendered: Collection[str], unbuilt: Collection[ObjectKey]) -> dict[Place, Manifest]:
-        """The objects but for those of releases that could not be rendered, and of Kustomizations that could not be
+        """The objects, except those of releases that could not be rendered, and of Kustomizations that could not be
         built, with all below them."""
         return {
             place: item
@@ -87,8 +87,7 @@ class Contents:
             above = self.brought_by.get(at) if at is not None else None
 
     def secrets_of(self, item: ObjectPreview) -> frozenset[str]:
-        """What may be in an object that comes out of Secrets: by the values of its release, and of the one that gets
-        it."""
+        """The values out of Secrets that may be in an object: those of its release, and of the release that gets it."""
         names = (item.release, item.to.removeprefix("HelmRelease/"))
         return frozenset[str]().union(*(self.secrets.get(name, ()) for name in names))
 
@@ -218,8 +217,8 @@ def difference(old: Contents, new: Contents, desired: Desired, sync: Claimant) -
 
 @dataclass(frozen=True)
 class _Leaving:
-    """What becomes of objects that are no longer where they were, as far as the commits say. ``news`` are those places
-    of the newer one that count."""
+    """What becomes of objects that are not where they were, as far as the commits say. ``news`` are the places of
+    the newer commit that count."""
 
     old: Contents
     new: Contents
@@ -233,7 +232,7 @@ class _Leaving:
                 self._places[place.key].append(place)
 
     def moves_to(self, place: Place, news: Collection[Place]) -> Place | None:
-        """Where an object is from now on, if that is elsewhere; None when nobody has it, or it stays where it is."""
+        """The new place of an object that moves; None when nothing has it any more, or it stays where it is."""
         if place not in news:
             return self.target(place)
         return place if not place.release and self.old.kustomization(place) != self.new.kustomization(place) else None
@@ -255,7 +254,7 @@ class _Leaving:
         return Claimant("sync", by) if by else self.sync
 
     def reason_to_keep(self, place: Place) -> str:
-        """Why an object that nobody has any more is not deleted, in words; "" when it is."""
+        """Why an object that nothing has any more is not deleted, in words; "" when it is deleted."""
         release, key = place.release, place.key
         manifest = self.old.objects[place]
         if place in self.old.hooks:
@@ -295,7 +294,7 @@ class _Leaving:
         return f"{by} leaves its objects, for {why}" if why else ""
 
     def _doubtful(self) -> list[Claimant]:
-        """The releases that cannot be rendered, and that the newer commit changes: each may want anything."""
+        """The releases that cannot be rendered, and that the newer commit changes: each may want any object."""
         return [
             Claimant("HelmRelease", name, why)
             for name, why in sorted(self.new.unrendered.items())

@@ -1,5 +1,5 @@
-"""What would become of single objects: the API server says what would come out (server-side apply, dry run), so that
-defaults and admission are in the picture."""
+"""Previews of single objects. The API server itself says what would come out (server-side apply, dry run), with
+defaults and admission."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from gitsync.logs import mask_secrets
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: "hand over": somebody else wants what would be deleted otherwise; "keep": it stays, although nobody is known to want
-#: it any more.
+#: "hand over": another release or sync wants what would be deleted otherwise; "keep": it stays, although nothing is
+#: known to want it any more.
 Effect = Literal["create", "change", "delete", "hand over", "keep", "unknown"]
 CONCURRENT_DRY_RUNS = 8
 

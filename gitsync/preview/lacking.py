@@ -1,4 +1,4 @@
-"""What releases wait for in vain, in a cluster where nobody but the agent brings anything: a sandbox."""
+"""Finds releases that wait in vain in a sandbox, where only the agent brings anything."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.release.access import AccessRules
 
-#: Seconds in which a source is asked again and again before its server counts as away.
+#: Seconds for which a source is tried again before its server counts as away.
 UNREACHABLE = 10.0
 
 _MODELS: dict[str, type[HelmRepository | OCIRepository | GitRepository | Bucket | HelmChart]] = {
@@ -52,14 +52,14 @@ _MODELS: dict[str, type[HelmRepository | OCIRepository | GitRepository | Bucket 
 
 
 class LackingInSandbox(Lacking):
-    """Nobody brings sources and accounts either."""
+    """In a sandbox no controller or user brings missing sources and ServiceAccounts either."""
 
     reasons = (*Lacking.reasons, SOURCE_NOT_READY, RECONCILIATION_FAILED)
 
     def __init__(self, cluster: Cluster, rules: AccessRules) -> None:
         super().__init__(cluster)
         self._rules = rules
-        #: Since when sources fail, by the loop's clock.
+        #: Since when each source fails, by the event loop's clock.
         self._failing: dict[ObjectKey, float] = {}
 
     async def why(self, release: HelmRelease) -> str:
@@ -97,7 +97,7 @@ class LackingInSandbox(Lacking):
         return f"{name} cannot be read: {why}" if why else ""
 
     async def _lacks_artifact(self, artifact: ObjectKey) -> str:
-        """Why nobody makes an ExternalArtifact; "" while somebody may yet."""
+        """Why an ExternalArtifact will never be made; "" while it may be yet."""
         generators: list[ArtifactGenerator] = []
         with suppress(KindUnknown):
             for live in await self._cluster.list(
@@ -127,7 +127,7 @@ class LackingInSandbox(Lacking):
 
 
 def _needs(source: ChartHolder) -> list[ObjectKey]:
-    """What a source cannot be read without."""
+    """The Secrets and other objects that a source cannot be read without."""
     namespace = source.metadata.namespace
     if isinstance(source, HelmChart):
         named = source.spec.verify.secret_ref if source.spec.verify is not None else None

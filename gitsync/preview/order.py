@@ -1,4 +1,5 @@
-"""In which order a commit's Kustomizations and HelmReleases have their turn, and what never has one. Pure."""
+"""The order in which a commit's Kustomizations and HelmReleases are applied, and which are never applied (cycles).
+Pure."""
 
 from __future__ import annotations
 
@@ -29,12 +30,12 @@ class CommitOrder:
 
     @property
     def nodes(self) -> Mapping[ObjectKey, Kustomization | HelmRelease]:
-        """Both."""
+        """The Kustomizations and the HelmReleases."""
         return {**self.kustomizations, **self.desired.helm_releases}
 
     @cached_property
     def dependencies(self) -> Graph[ObjectKey]:
-        """What they say themselves: each edge is an entry of ``dependsOn``, with its file and line."""
+        """The graph of ``dependsOn``: each edge is an entry, with its file and line."""
         return Graph(self.nodes, [edge for key in self.nodes for edge in self._own(key)])
 
     @cached_property
@@ -57,7 +58,7 @@ class CommitOrder:
             above = self.brought_by.get(above)
 
     def source(self, key: ObjectKey) -> ObjectKey:
-        """Where a Kustomization has its files from, or a release its chart."""
+        """The source of a Kustomization, or of a release's chart."""
         return self.nodes[key].source
 
     def missing(self) -> list[Edge[ObjectKey]]:

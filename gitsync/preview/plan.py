@@ -1,4 +1,4 @@
-"""What a commit would do, without doing it: every difference, those of the releases' rendered objects included."""
+"""What a commit would do: all differences, those of the releases' rendered objects included."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Previewer:
     async def _changes(
         self, parts: Sequence[Part], runs: Mapping[str, _Runs], whole: Desired, previewer: ReleasePreviewer
     ) -> ReleasePreview:
-        """What becomes of everything: of each sync its objects, its releases, and what it prunes."""
+        """The changes of everything: of each sync its objects, its releases, and what it prunes."""
         found: dict[str, list[ObjectPreview]] = {part.name: [] for part in parts}
         problems: list[Problem] = []
         brought_by: dict[tuple[str, ObjectKey], str] = {}
@@ -152,7 +152,7 @@ class Previewer:
         wanted: SyncClaims,
         brought_by: dict[tuple[str, ObjectKey], str],
     ) -> tuple[list[ObjectPreview], list[Problem]]:
-        """What becomes of a sync's own objects, and what stands in their way."""
+        """The changes of a sync's own objects, and the problems that keep them from being applied."""
         steps = part.plan.steps
         problems = [problem_of(error) for error in part.plan.desired.errors]
         problems += [Problem(str(s.desired.origin), f"{s.key} {s.why}") for s in steps if s.refused]
@@ -237,6 +237,6 @@ def _stamped(part: Part, step: Step) -> Manifest:
 
 
 def drift_of(live: Manifest | None) -> str:
-    """What a HelmRelease says of its objects' drift; "" when there is none, or nobody looks for it."""
+    """The drift of its objects that a HelmRelease's status reports; "" when there is none, or it is not detected."""
     condition = condition_of(live, DRIFTED)
     return str(condition.get("message", "")) if condition.get("status") == TRUE else ""

@@ -1,4 +1,4 @@
-"""What would become of the objects that left Git: the agent's own decisions, in the order in which it makes them."""
+"""What would become of objects that left Git, by the agent's own decisions in their order."""
 
 from __future__ import annotations
 

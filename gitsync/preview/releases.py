@@ -1,5 +1,5 @@
-"""What would become of releases. The facts are gathered, the decisions made and the charts rendered by the agent's own
-code; only what is decided is not done."""
+"""What would become of releases. The agent's own code gathers the facts, decides, and renders; only the actions are
+left out."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from gitsync.sources.charts.chart import ChartArtifact
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that stands in the way. ``place`` is file:line:column, or the object."""
+    """Something that keeps the commit from being carried out. ``place`` is file:line:column, or the object."""
 
     place: str
     message: str
@@ -59,7 +59,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ReleasePreview:
-    """What would become of one release: the objects that would change, or what stands in the way."""
+    """What would become of one release: the objects that would change, or the problem that keeps it from being
+    known."""
 
     objects: tuple[ObjectPreview, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -126,12 +127,12 @@ class ReleasePreviewer:
             return ReleasePreview(problems=(self.problem(release.key, found),))
 
     def problem(self, key: ObjectKey, error: GitsyncError) -> Problem:
-        """What stands in a release's way, at the place where Git has its HelmRelease."""
+        """The problem of a release, at the place of its HelmRelease in Git."""
         item = self.desired.objects.get(key)
         return Problem(str(item.origin) if item is not None else "the cluster", f"{key}: {error.message}", error.hint)
 
     async def uninstalled(self, release: HelmRelease) -> UninstallPreview:
-        """What a release takes along when its HelmRelease leaves Git."""
+        """What is removed with a release when its HelmRelease leaves Git."""
         if release.spec.suspend:
             return UninstallPreview(why="and leaves its objects, for it is suspended")
         if (other := self.index.owners.owner(ReleaseIdentity.of(release), but=release.key)) is not None:
@@ -228,7 +229,7 @@ class ReleasePreviewer:
         return [Problem(str(item.field_origin(error.path)), str(error)) for error in found.errors]
 
     def leftovers(self, release: HelmRelease) -> Leftovers:
-        """What earlier revisions of a release have left in the cluster."""
+        """The objects that earlier revisions of a release have left in the cluster."""
         return Leftovers(leftovers_of(release.manifest), ReleaseClaims(self.wanted, release).others_ever)
 
     async def all_of(
@@ -280,7 +281,7 @@ class _Look:
         return await self.previewer.all_of(self.target, self.desired.ref, self.name, why, others)
 
     async def _replaced(self, old: ReleaseRef) -> list[ObjectPreview]:
-        """What goes with the release's old name, namespace or chart; not what it has as both."""
+        """What is removed with the release's old name, namespace or chart, except what the new one has as well."""
         what = "name or namespace" if old != self.desired.ref else "chart"
         why, renamed = f"the release gets another {what}", ReleaseClaims(self.previewer.wanted, self.release).renamed
         gone = await self.previewer.all_of(self.target, old, self.name, why, renamed)
@@ -383,7 +384,8 @@ async def _deletion_of(
 async def _left_alone(
     target: TargetCluster, name: str, why: str, deletion: Deletion, by_policy: Sequence[ObjectKey]
 ) -> list[ObjectPreview]:
-    """The objects that a release no longer wants, and that are not deleted; ``by_policy`` those that say so."""
+    """The objects that a release no longer wants, and that are not deleted; ``by_policy`` those whose resource
+    policy says so."""
     stays = [handed_over(key, other, release=name, why=why) for key, other in deletion.handed_over.items()]
     foreign = "it no longer says that it is of this release"
     stays += [ObjectPreview(key, "keep", release=name, why=foreign) for key in deletion.foreign]

@@ -1,4 +1,4 @@
-"""What is to be said of many Kustomizations for one reason, and is said once. Pure."""
+"""Collects warnings about many Kustomizations that have one reason, so that each reason is given once. Pure."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SaidOnce:
         self._shared: dict[tuple[ObjectKey, ObjectKey | None], tuple[DesiredObject, list[ObjectKey]]] = {}
 
     def lacks_variables(self, item: DesiredObject, key: ObjectKey, why: Why) -> None:
-        """A Kustomization takes variables from an object in which nobody here can read them."""
+        """A Kustomization takes variables from an object that cannot be read here."""
         self._variables.setdefault((key.kind, key.name, why), _About()).add(item, key)
 
     def reads_elsewhere(self, item: DesiredObject, source: ObjectKey) -> None:

@@ -45,7 +45,7 @@ class Part:
     plan: SyncPlan = field(init=False)
 
     async def make_plan(self) -> None:
-        """What the sync would do now. Writes nothing."""
+        """The plan of the sync now. Writes nothing."""
         self.plan = await self.syncer.planner.plan(self.desired, full=True)
 
     @property
@@ -54,7 +54,7 @@ class Part:
         return self.syncer.spec.cluster
 
     def wanted(self, wanted: WantedObjects) -> SyncClaims:
-        """What its pruning needs of this."""
+        """What its pruning needs to know of this."""
         return SyncClaims(wanted, self.syncer.owner.claimant, self.cluster)
 
     def shown(self, items: Iterable[ObjectPreview]) -> list[ObjectPreview]:
@@ -79,7 +79,7 @@ class Syncs:
     root_decrypts: bool = False
 
     def __post_init__(self) -> None:
-        #: What keeps Kustomizations from being applied.
+        #: By Kustomization: the error that keeps it from being applied.
         self.problems: list[Problem] = []
         #: Why Kustomizations leave their objects that are removed.
         self.left: dict[ObjectKey, str] = {}
@@ -201,7 +201,7 @@ class Syncs:
         return [part]
 
     def pruner(self, part: Part, wanted: SyncClaims) -> Pruner:
-        """What decides about the entries of a sync; ``wanted`` says who else wants an object."""
+        """Decides about the entries of a sync; ``wanted`` says what else wants an object."""
         unserved = part.plan.unserved
         return Pruner(part.syncer.cluster, part.syncer.spec, self.wanted.index, wanted, unserved=unserved)
 

@@ -148,13 +148,15 @@ def _untold(item: DesiredObject, alert: Alert, desired: Desired) -> Iterator[Uns
     for index, source in enumerate(alert.spec.event_sources):
         if not is_told_of(source.kind):
             path = ("spec", "eventSources", index, "kind")
-            message = f"{dotted(path)}: nothing happens here to a {source.kind} that anybody could be told of"
+            message = f"{dotted(path)}: gitsync has no events about a {source.kind}"
             hint = f"is {meant} meant?" if (meant := kind_meant(source.kind)) else ""
             yield Unserved(item.key, item.field_origin(path), message, hint, dotted(path), "warning")
     provider = alert.provider._replace(namespace=item.key.namespace)
     if provider not in desired.objects:
         path = ("spec", "providerRef", "name")
-        message = f"{dotted(path)}: there is no {provider} in the repository: nobody is told until there is one"
+        message = (
+            f"{dotted(path)}: there is no {provider} in the repository: no notification is sent until there is one"
+        )
         yield Unserved(item.key, item.field_origin(path), message, "", dotted(path), "warning")
 
 

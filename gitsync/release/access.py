@@ -1,4 +1,5 @@
-"""As whom and where a release or Kustomization is worked on, and which references it may make. Pure.
+"""Which ServiceAccount and cluster a release or Kustomization is worked on with, and which references it may make.
+Pure.
 
 The settings are the flags of helm-controller and kustomize-controller: --default-service-account,
 --no-cross-namespace-refs, --insecure-kubeconfig-exec and --insecure-kubeconfig-tls.
@@ -18,7 +19,7 @@ from gitsync.errors import CrossNamespaceRefused
 
 @dataclass(frozen=True, slots=True)
 class AccessRules:
-    """What settings say about access; see there."""
+    """The settings about access: see ``gitsync/settings/settings.py``."""
 
     default_service_account: str = ""
     cross_namespace_refs: bool = True
@@ -44,10 +45,10 @@ class AccessRules:
         if release.source.namespace != own:
             yield "spec.chart.spec.sourceRef" if release.spec.chart else "spec.chartRef", release.source
         for index, dependency in enumerate(release.spec.depends_on):
-            # To wait for a release elsewhere tells nothing of it; an expression reads all of it.
+            # Waiting for a release elsewhere tells nothing of its content; an expression could read all of it.
             if dependency.ready_expr and dependency.key(own).namespace != own:
                 yield f"spec.dependsOn[{index}].readyExpr", dependency.key(own)
 
 
-#: As without any setting.
+#: The rules without any setting.
 PLAIN = AccessRules()

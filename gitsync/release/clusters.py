@@ -1,7 +1,7 @@
-"""Where releases live and as whom they are worked on: a target cluster with Helm's records in it.
+"""Target clusters of releases: a cluster as some user, with Helm's records in it.
 
-Most releases live at ``own``: in the cluster that the agent serves, with the agent's rights. What the agent does for
-itself (status, finalizer, Events, reading what releases refer to) is never done through another one.
+Most releases share ``own``: the cluster that the agent serves, with the agent's rights. What the agent does for itself
+(status, finalizer, Events, reading what releases refer to) is never done through another one.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class RecordWatches:
-    """The namespaces whose records are known. ``stack`` ends the watches."""
+    """Watches of records, by namespace. ``stack`` ends them."""
 
     stack: AsyncExitStack
     by_namespace: dict[str, Informer] = field(default_factory=dict)
     beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def follow(self, records: RecordStore, namespace: str) -> None:
-        """Have the records in a namespace, or ("") in all, known from here on.
+        """Watch the records of a namespace, or ("") of all, from here on.
 
-        Raises: Forbidden and other ApiErrors, ClusterUnavailable: also for a watch that worked once and does not now,
-        for what it shows may be old.
+        Raises: Forbidden and other ApiErrors, ClusterUnavailable; also when a watch that is there has an error now,
+        since it may show an old state.
         """
         async with self.beginning:
             if namespace not in self.by_namespace:
@@ -61,27 +61,28 @@ class TargetCluster:
 
 @dataclass(frozen=True, slots=True)
 class AgentIdentity:
-    """``holder`` is this agent's mark on records that it works on. ``concurrency`` releases are applied at once in the
-    own cluster, and in each remote one: an API server that is slow delays its own releases alone.
+    """``holder`` is this agent's mark on records that it works on. ``concurrency`` is how many releases are applied at
+    once in its own cluster, and in each remote one, so that a slow API server delays only its own releases.
     """
 
     holder: str
     concurrency: int
 
 
-#: Told of a target cluster, and of the namespace and name of a release whose record somebody else has written there.
+#: Is called with a target cluster, and namespace and name of a release, when somebody else has written its record
+#: there.
 Listener = Callable[[TargetCluster, str, str], None]
 
 
 async def nothing_follows(_key: ObjectKey) -> None:
-    """For those who keep nothing of a release in its target cluster."""
+    """``on_release`` where nothing has to end when a release gives up its target cluster."""
 
 
 class TargetClusters:
-    """The target clusters of all releases. Releases that ask for the same cluster and user share one, for connections
-    and watches are made for those. To be entered; leaving ends every watch and connection made.
+    """The target clusters of all releases. Releases with the same cluster and user share one, with its connection and
+    watches. Enter it; leaving ends all watches and connections.
 
-    ``on_release`` is awaited before a release gives its target cluster up; ``store`` makes the records of each.
+    ``on_release`` is awaited before a release gives up its target cluster; ``store`` makes the record store of each.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class TargetClusters:
         self.own = self._of(self._targets.own)
 
     def on_foreign_change(self, listener: Listener) -> None:
-        """Tell ``listener`` when somebody else writes a record."""
+        """Have ``listener`` called when somebody else writes a record."""
         self._listeners.append(listener)
 
     def at(self, key: ObjectKey) -> TargetCluster:
@@ -113,7 +114,7 @@ class TargetClusters:
         return self._of(self._targets.at(key))
 
     async def of(self, release: HelmRelease) -> TargetCluster:
-        """The target cluster that a release asks for, its records known. Costs nothing for one that asks for none.
+        """The target cluster that a release asks for, with its records watched. Free for one that asks for none.
 
         Raises: KubeConfigMissing, KubeConfigRefused, ServiceAccountMissing; ApiErrors and ClusterUnavailable when the
         records there cannot be watched, or no token is to be had for that cluster.
@@ -121,7 +122,7 @@ class TargetClusters:
         try:
             remote = await self._remote(release)
         except KubeConfigMissing:
-            # What goes with its namespace is uninstalled by the connection that was made before.
+            # A release whose namespace is being deleted is uninstalled by the connection that was made before.
             target = self.at(release.key)
             if target is self.own or not (release.metadata.deletion_timestamp and await self._goes_whole(release)):
                 raise
@@ -153,7 +154,8 @@ class TargetClusters:
         await self._targets.close()
 
     async def _goes_whole(self, release: HelmRelease) -> bool:
-        """Whether all of its namespace is being deleted. A kubeconfig that was taken away alone is used no more."""
+        """Whether the release's whole namespace is being deleted. If only the kubeconfig was taken away, it must not be
+        used any more."""
         with suppress(GitsyncError):
             namespace = await self.own.cluster.find(ObjectKey("", "Namespace", "", release.metadata.namespace))
             return namespace is not None and "deletionTimestamp" in namespace["metadata"]
@@ -180,7 +182,7 @@ class TargetClusters:
 
 
 async def _follow(target: TargetCluster, release: HelmRelease) -> None:
-    """Have the records of a release known, where they are to be and where they may have been until now."""
+    """Watch the records of a release, in its storage namespace and in the one that it had until now."""
     for namespace in {release.storage_namespace, release.status.storage_namespace or release.storage_namespace}:
         await target.watches.follow(target.records, namespace)
 

@@ -43,7 +43,7 @@ from gitsync.sources.controller import Concerns, Sources
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
 
-#: Seconds in which changes of the dependency graph are gathered before those that it holds are looked at again.
+#: Seconds in which changes of the dependency graph are gathered before releases in or behind cycles are woken.
 GATHER = 0.05
 #: Seconds in which a commit that changed the values of a release is given time to change the release itself.
 AFTER_COMMIT = 2.0
@@ -73,7 +73,7 @@ class Releases:
         self._expressions = expressions.of("") if expressions is not None else Expressions()
         self._references = References(cluster, self._on_values_change, sources.fetched.charts.workers)
         self._renderer = Renderer(sources.fetched.charts, cluster.input)
-        #: What each release wants, and all syncs.
+        #: The objects that releases and syncs want.
         self.claims = ObjectClaims()
         self.wanted = WantedObjects(self.index, self.claims, self._objects_of, self._find, self._wake)
         self._objects: dict[ObjectKey, tuple[tuple[Digests, ReleaseRef, str], RevisionObjects]] = {}
@@ -106,17 +106,17 @@ class Releases:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[tuple[str, str], Informer]]:
-        """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
+        """Watch and reconcile. Yields the watches, by group and kind, for other parts that can use them."""
         async with (
             self._cluster.watch(HELM_GROUP, HELM_RELEASE, namespace=self._cluster.namespace) as releases,
             self._clusters,
             self._implied.serving(self._sources.helm_charts),
         ):
             releases.subscribe(self._on_release_event)
-            await self._cluster.served()  # before many releases want it at once
+            await self._cluster.served()  # read once, before many releases ask for it at the same time
             for key, manifest in releases.items():
                 self.index.update(key, manifest)
-                self.index.set_news(key)  # whatever has changed since the agent was last here
+                self.index.set_news(key)  # anything may have changed while no agent was running
             try:
                 yield {(HELM_GROUP, HELM_RELEASE): releases}
             finally:
@@ -132,8 +132,8 @@ class Releases:
         return await self._clusters.at(release).cluster.find(key)
 
     async def _objects_of(self, release: HelmRelease) -> RevisionObjects:
-        """The objects of the revision that a release asks for, and of the hooks that run on the way there. Raises: what
-        keeps it from being rendered."""
+        """The objects of the revision that a release asks for, with those of its hooks. Raises: what keeps it from
+        being rendered."""
         values = await self._references.values(release)
         chart = await self._sources.locate(release)
         desired = await asyncio.to_thread(desired_release, release, chart, values)
@@ -181,7 +181,7 @@ class Releases:
             self._schedule.every(f"release {key}", interval_of(after, DEFAULT_INTERVAL), self.queue.wake, key)
 
     def _on_other_change(self, key: ObjectKey) -> None:
-        """A Kustomization may stand otherwise, or depend on others."""
+        """A Kustomization may stand otherwise than before, or have other dependencies."""
         self._reconciler.changed(key)
         self._reconciler.touched(key)
         self._gather_graph_changes()
@@ -191,7 +191,7 @@ class Releases:
             self._gathering = asyncio.get_running_loop().call_later(GATHER, self._graph_changed)
 
     def _graph_changed(self) -> None:
-        """A cycle may have been closed or broken by a change of another release: wake whom that concerns."""
+        """A cycle may have been closed or broken: wake the releases that are held otherwise than before."""
         self._gathering = None
         held = {key: found for key, found in self.index.held.items() if is_release(key)}
         for key in otherwise_held(self._held, held):
@@ -205,7 +205,7 @@ class Releases:
                 self.queue.wake(found.key)
 
     def _on_record_change(self, target: TargetCluster, namespace: str, release: str) -> None:
-        """Somebody used helm by hand: look at what that means."""
+        """Somebody else has written a record (by the helm CLI, say): wake its HelmRelease."""
         for found in self.index.releases():
             named = (found.storage_namespace, found.release_name) == (namespace, release)
             if named and self._clusters.at(found.key) is target:
@@ -213,9 +213,9 @@ class Releases:
 
 
 def asks_for_more(before: Manifest, after: Manifest) -> bool:
-    """Whether there is something to do that was not before; a change of status alone is none."""
+    """Whether a change of a HelmRelease asks for a pass; a change of its status alone does not."""
     old, new = before["metadata"], after["metadata"]
-    # Being deleted is news once: of an uninstall that fails, each word written would be a reason to try at once again.
+    # Being deleted counts once: else each status write of a failing uninstall would have it tried again at once.
     if any(old.get(name) != new.get(name) for name in ("generation", "deletionTimestamp")):
         return True
     old_notes, new_notes = old.get("annotations") or {}, new.get("annotations") or {}

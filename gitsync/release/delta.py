@@ -11,9 +11,9 @@ from gitsync.apply.ownership import kept
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What moving from one set of objects to another does, by key; ``removed`` holds what is to be deleted, in the
-    order they were applied in, without what a keep policy protects (``kept``); ``taken_over`` what is new to the set
-    and was in the cluster already; ``hooks`` what the next set has no longer, and runs as hooks of its own."""
+    """What moving from one set of objects to another does. ``removed`` are the objects to delete, in the order in which
+    they were applied, without those with a resource policy to keep them (``kept``); ``taken_over`` are new to the set,
+    but were in the cluster already; ``hooks`` are in the next set as hooks only."""
 
     created: tuple[ObjectKey, ...]
     changed: tuple[ObjectKey, ...]
@@ -23,12 +23,12 @@ class Delta:
     hooks: tuple[ObjectKey, ...] = ()
 
     def having_created(self, created: Collection[ObjectKey]) -> Delta:
-        """The delta, when only these objects were created in the cluster."""
+        """The delta, given that of its new objects only these did not exist in the cluster: others were taken over."""
         taken_over = tuple(key for key in self.created if key not in created)
         return replace(self, created=tuple(key for key in self.created if key in created), taken_over=taken_over)
 
     def without(self, keys: Collection[ObjectKey]) -> Delta:
-        """The delta, without removing these objects: what becomes of them is decided already."""
+        """The delta without the removal of these objects, which is decided elsewhere."""
         return replace(self, removed=tuple(item for item in self.removed if ObjectKey.of(item) not in keys))
 
 
@@ -38,9 +38,9 @@ def delta(
     crds: Iterable[Manifest] = (),
     hooks: Collection[ObjectKey] = (),
 ) -> Delta:
-    """Compare a release's last manifest with its next one. Both have their namespaces filled in. ``crds`` are what is
-    in the next chart's ``crds/``: a definition that moves there is nobody's from now on, and stays. ``hooks`` are
-    the objects of its hooks: what becomes one stays until that runs, and then its delete policies decide."""
+    """Compare a release's last manifest with its next one. Both have their namespaces filled in. ``crds`` are those in
+    the next chart's ``crds/``: a definition that moves there has no owner from now on, and stays. ``hooks`` are the
+    objects of its hooks: an object that becomes a hook stays until that runs; then its delete policies decide."""
     old = {ObjectKey.of(item): item for item in before}
     new = {ObjectKey.of(item): item for item in after}
     unowned = set(map(ObjectKey.of, crds))

@@ -24,7 +24,7 @@ class DesiredRelease:
     values: dict[str, Any] = field(repr=False)
     digests: Digests
     generation: int = 0
-    #: On whose behalf all is done: the HelmRelease's namespace, which nobody else chooses.
+    #: For whom all work is done: the HelmRelease's own namespace.
     owner: str = ""
     #: Whether the values are validated by the chart's schema.
     validate: bool = True
@@ -32,20 +32,20 @@ class DesiredRelease:
     post_rendering: PostRendering | None = None
     #: Whether an upgrade starts from the values of the last revision.
     preserve_values: bool = False
-    #: What of the values is out of Secrets, to be kept out of messages.
+    #: The values that come from Secrets, to be kept out of messages.
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def attempt(self) -> Attempt:
-        """What an install or upgrade to this is, to the counters of failures."""
+        """An install or upgrade to this, as failures are counted."""
         return Attempt(self.generation, self.chart.version, self.digests)
 
 
 def desired_release(
     release: HelmRelease, chart: ChartArtifact, values: dict[str, Any], secrets: frozenset[str] = frozenset()
 ) -> DesiredRelease:
-    """What a HelmRelease comes to with this chart and these values. Takes time that grows with the values: call it in a
-    thread. ``secrets`` is what of them is out of Secrets."""
+    """The desired release of a HelmRelease with this chart and these values, of which ``secrets`` come from Secrets.
+    Takes time that grows with the values: call it in a thread."""
     spec = release.spec
     return DesiredRelease(
         ref_of(release),
@@ -67,7 +67,7 @@ def ref_of(release: HelmRelease) -> ReleaseRef:
 
 
 def _post_rendering(spec: HelmReleaseSpec) -> dict[str, Any]:
-    """What of a spec, besides chart and values, decides how the rendered objects look."""
+    """The parts of a spec that shape the rendered objects, besides chart and values."""
     found: dict[str, Any] = {}
     if spec.common_metadata:
         found["commonMetadata"] = spec.common_metadata.model_dump()
@@ -86,8 +86,9 @@ def values_digest(values: dict[str, Any], post_rendering: Mapping[str, Any] | No
 def replaced_release(
     release: HelmRelease, desired: DesiredRelease, last: ReleaseRef, last_chart: str
 ) -> ReleaseRef | None:
-    """What ``release`` was last deployed as (``last``, of the chart ``last_chart``) and is to be no longer, so that it
-    is uninstalled first: another name or namespace, or another chart that must not take over. None when it stays.
+    """``last``, if that has to be uninstalled before ``desired`` is installed: ``release`` was last deployed as
+    ``last``, from the chart ``last_chart``, and now has another name or namespace, or a chart that must not take over.
+    Else None.
     """
     other_chart = last_chart not in ("", desired.chart.name)
     reinstall = release.spec.upgrade.chart_name_change_strategy == "Reinstall"
@@ -95,7 +96,7 @@ def replaced_release(
 
 
 def changed_identity(old: ReleaseRef, new: ReleaseRef, old_chart: str, new_chart: str) -> str:
-    """What makes a release another one than it was, in words."""
+    """Why a release is another one than before, in words."""
     pairs = {
         "name": (old.name, new.name),
         "namespace": (old.namespace, new.namespace),

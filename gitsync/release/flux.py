@@ -1,4 +1,4 @@
-"""Flux's traces: releases that its helm-controller installed, and its controllers themselves. Pure."""
+"""Recognizing Flux: releases that its helm-controller has installed, and its own controllers. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from gitsync.api.identity import Manifest, ObjectKey
 from gitsync.api.names import HELM_GROUP
 
-#: helm-controller puts them on every object after rendering (internal/postrender/origin_labels.go), so that they stand
-#: in Helm's record as well. gitsync has no use for them: a HelmRelease's inventory says what belongs to it.
+#: Labels that helm-controller puts on every rendered object (internal/postrender/origin_labels.go), so that they are in
+#: Helm's record, too. gitsync does not need them: a HelmRelease's inventory lists its objects.
 ORIGIN_LABELS = frozenset({f"{HELM_GROUP}/name", f"{HELM_GROUP}/namespace"})
-#: On all that Flux itself is made of, however it was installed.
+#: The label of all objects of Flux itself, however it was installed.
 _PART_OF, _FLUX = "app.kubernetes.io/part-of", "flux"
 #: Selects the Deployments of Flux.
 DEPLOYMENTS = f"{_PART_OF}={_FLUX}"
-#: Those that serve the same kinds as gitsync.
+#: The controllers that serve the same kinds as gitsync.
 COMPETING = frozenset({"helm-controller", "kustomize-controller", "source-controller"})
 
 
@@ -24,7 +24,7 @@ def marked(objects: Iterable[Manifest]) -> bool:
 
 
 def runs_flux(manifest: Manifest) -> bool:
-    """Whether an object says that it is of what Flux itself is made of."""
+    """Whether an object is labelled as a part of Flux itself."""
     return _labels(manifest).get(_PART_OF) == _FLUX
 
 
@@ -36,7 +36,8 @@ def unmarked(manifest: Manifest) -> Manifest:
 
 
 def competing(deployments: Iterable[Manifest]) -> list[ObjectKey]:
-    """Of Flux's Deployments, those that run and serve the same kinds as gitsync: two would undo each other's work."""
+    """Of Flux's Deployments, those that serve the same kinds as gitsync, and run: the two would undo each other's
+    work."""
     return sorted(
         ObjectKey.of(item)
         for item in deployments

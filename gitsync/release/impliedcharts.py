@@ -1,4 +1,4 @@
-"""The HelmCharts that HelmReleases imply: made beside the work on releases, and removed with them."""
+"""The HelmChart objects that HelmReleases imply by ``spec.chart``: kept for tools that show them, as Flux does."""
 
 from __future__ import annotations
 
@@ -30,18 +30,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Seconds until a release that came or was changed has its HelmChart looked at: its own work has begun by then.
+#: Seconds until the HelmChart of a new or changed release is looked at: work on the release itself begins before.
 SOON = 1.0
-#: Seconds for which a HelmChart waits at most for releases that are worked on: it is in nobody's way.
+#: Seconds for which a HelmChart is put off at most while releases are being worked on, which are more important.
 PATIENCE = 60.0
 _EVENT = "HelmChart of a release is not kept"
 
 
 class ImpliedCharts:
-    """Keeps the HelmChart of each release as its ``spec.chart`` says, as helm-controller does. Nothing of a release
-    depends on it; where it may not be written, or is somebody else's, that is said once.
-
-    Nothing is written when it is there as it should be, whoever has made it.
+    """Keeps the HelmChart of each release as its ``spec.chart`` says, as helm-controller does. No release depends on
+    its HelmChart; one that may not be written, or is somebody else's, is logged once. One that is as it should be is
+    left alone, whoever has made it.
     """
 
     def __init__(self, cluster: Cluster, index: ReleaseIndex, rules: AccessRules) -> None:
@@ -54,7 +53,7 @@ class ImpliedCharts:
         self._one_by_one = asyncio.Lock()
         self._backoff: Backoff[ObjectKey] = Backoff()
         self._once = Once()
-        #: By release, since when its HelmChart waits for those at work; what was written last.
+        #: By release, since when its HelmChart is put off; and the HelmChart that was written last.
         self._waiting: dict[ObjectKey, float] = {}
         self._written: dict[ObjectKey, Manifest] = {}
         #: HelmCharts by name: those of a release differ in their namespaces.
@@ -62,7 +61,8 @@ class ImpliedCharts:
 
     @asynccontextmanager
     async def serving(self, watch: Informer | None) -> AsyncIterator[None]:
-        """Keep them, inside. ``watch`` is of HelmCharts, None where they may not be read: then none is made."""
+        """Keep the HelmCharts during the body. ``watch`` has the HelmCharts, None if we may not read them: then none is
+        made."""
         self._watch = watch
         if watch is not None:
             for key, _ in watch.items():
@@ -85,7 +85,7 @@ class ImpliedCharts:
             async with self._one_by_one:  # one that is being written is deleted once it is there
                 for key in list(self._made_for(release.key)):
                     await self._delete(key)
-                if self._written.pop(release.key, None) is not None:  # the watch may have yet to hear of it
+                if self._written.pop(release.key, None) is not None:  # the watch may have yet to show it
                     await self._delete_unseen(release)
         except Forbidden as error:
             self._lacks(error)
@@ -127,16 +127,16 @@ class ImpliedCharts:
     async def _keep(self, release: HelmRelease) -> None:
         wanted, key = implied_chart(release), implied_key(release.manifest)
         for other in list(self._made_for(release.key)):
-            if other != key:  # its source is in another namespace now, or it has a chartRef
+            if other != key:  # the source was in another namespace before, or the release has a chartRef now
                 await self._delete(other)
         live = self._live(key) if key is not None else None
         if wanted is None or key is None:
             self._written.pop(release.key, None)
             return
         if live is not None and "deletionTimestamp" in live["metadata"]:
-            return  # that it is gone is heard of
+            return  # its deletion wakes this release
         if live is not None and implied_by(live) != release.key:
-            why = f"{key} is there, and was not made for it"
+            why = f"{key} exists, and was not made for this release"
             self._once(release.key, log, _EVENT, level="warning", release=release.key.namespaced_name, why=why)
             return
         was = self._written.get(release.key, wanted)
@@ -147,7 +147,7 @@ class ImpliedCharts:
         self._once.over(release.key)
 
     def _is_elsewhere(self, release: HelmRelease) -> bool:
-        """Whether its HelmChart would be where nobody looks, or where the release may refer to nothing."""
+        """Whether its HelmChart would be in a namespace that is not served, or that the release may not refer to."""
         key, served = implied_key(release.manifest), self._cluster.namespace
         return any(self._rules.refused(release)) or (key is not None and served not in ("", key.namespace))
 
@@ -173,7 +173,7 @@ class ImpliedCharts:
             await self._cluster.delete(key, uid=found["metadata"]["uid"])
 
     def _lacks(self, error: ApiError) -> None:
-        """A right is missing, or the kind: said once for all releases."""
+        """A right, or the kind HelmChart, is missing: logged once for all releases."""
         if self._once.is_news("", "lacking"):
             log.warning(_EVENT, why=error.message, **({"hint": error.hint} if error.hint else {}))
 

@@ -1,9 +1,8 @@
-"""Leftovers: objects that a HelmRelease no longer holds, and that are in the cluster as its own all the same.
-
-A release leaves what it no longer holds where it is when somebody else may want it, when it becomes a hook of its own,
-or when a revision that failed had only taken it over from another release or a sync. Helm's records forget such
-objects with the next revision. So they are noted on the HelmRelease, which outlives revisions, other names and the
-process, and looked at again: by the next revision, when it is no longer in doubt who wants them, and when the
+"""Leftovers: objects that are no longer in a HelmRelease's revision, but still in the cluster and marked as its own.
+ A release does not delete an object that it no longer holds if another may want it, if it becomes one of its hooks, or
+if a failed revision had only taken it over from another release or a sync. Helm's records forget such objects with the
+next revision. So they are noted on the HelmRelease (``gitsync.dev/leftovers``), which outlives revisions, renaming and
+the process; and they are looked at again: by the next revision, when it has become clear who wants them, and when the
 HelmRelease is removed.
 """
 
@@ -26,30 +25,30 @@ if TYPE_CHECKING:
 
 
 class Leftover(NamedTuple):
-    """An object, and the release that it is marked with, as ``namespace/name``: the HelmRelease may have had another
-    name then."""
+    """An object, and the Helm release that it is marked with, as ``namespace/name``: the HelmRelease may have named
+    another release at that time."""
 
     key: ObjectKey
     release: str
 
 
-#: Notes on the HelmRelease that these are all its leftovers.
+#: Writes onto the HelmRelease that these are all its leftovers.
 Note = Callable[[Collection[Leftover]], Awaitable[None]]
 
 
 async def note_nowhere(leftovers: Collection[Leftover]) -> None:
-    """For actions without a HelmRelease."""
+    """The Note of actions without a HelmRelease."""
 
 
 def is_let_go(former: str) -> bool:
-    """For actions that know no others."""
+    """``lets_go`` of actions that know no other releases or syncs."""
     return False
 
 
 class Leftovers:
-    """Those of one HelmRelease. ``wanted_by`` says who else may want some of them, ``lets_go`` of a former owner
-    whether what others took from it is no longer its own, and deleted when nobody wants it; ``own`` is the HelmRelease
-    itself."""
+    """The leftovers of one HelmRelease (``own``). ``wanted_by`` says who else may want some of them. ``lets_go`` says
+    of a former owner whether it has given up the objects that were taken from it for good: then they may be deleted
+    when nobody wants them."""
 
     def __init__(
         self,
@@ -73,8 +72,9 @@ class Leftovers:
         propagation: Propagation = "Background",
         dry_run: bool = False,
     ) -> Deletion:
-        """Delete those that are still the HelmRelease's, and that nobody else may want; what is ``held`` by now is left
-        alone. ``dry_run``: only say what would come of it. Raises: ApiError, ClusterUnavailable."""
+        """Delete the leftovers that are still the HelmRelease's, and that nobody else may want, without those that are
+        ``held`` by its revision again. ``dry_run``: only say what would be done. Raises: ApiError,
+        ClusterUnavailable."""
         keys = sorted(key for key in self._known if key not in held)
 
         def is_ours(live: Manifest) -> bool:
@@ -90,10 +90,10 @@ class Leftovers:
     async def add(
         self, cluster: Cluster, release: str, deletion: Deletion, hooks: Iterable[ObjectKey] = ()
     ) -> frozenset[ObjectKey]:
-        """Note what ``deletion`` has left of a release, and what became its ``hooks``, as far as it is there and marked
-        as the release's. Returns what is there of the hooks."""
-        # What somebody else is known to want is theirs to take, as is noted on it. What the HelmRelease itself
-        # is to have under another name, it may be removed without.
+        """Note as leftovers the objects that ``deletion`` has left in the cluster, and those that became ``hooks``, if
+        they exist and are marked as the release's. Returns the hooks that exist."""
+        # An object that another is known to want is not a leftover: a note on the object says so (``leave``). Objects
+        # that this HelmRelease itself is to have under another name are leftovers until then.
         await self.leave(cluster, deletion)
         handed_over = ((key, claimant) for key, claimant in deletion.handed_over.items() if not claimant.unowned)
         others = [key for key, claimant in handed_over if claimant.doubt or claimant.by_name == self._own]
@@ -105,7 +105,7 @@ class Leftovers:
         return hooks & ours.keys()
 
     async def leave(self, cluster: Cluster, deletion: Deletion) -> None:
-        """Note on what others are to have that it is theirs, and goes with them.
+        """Note on each object that another is to have that it is left to that one, and is deleted with it.
 
         Raises: ApiError, ClusterUnavailable.
         """
@@ -113,12 +113,12 @@ class Leftovers:
         await leave_to(cluster, heirs, lambda live: bool(release_of(live)))
 
     async def forget(self, keys: Iterable[ObjectKey]) -> None:
-        """These are gone, or held again."""
+        """These objects are gone, or in the release's revision again: they are no leftovers any more."""
         gone = set(keys)
         await self._write({key: item for key, item in self._known.items() if key not in gone})
 
     def is_of_release(self, live: Manifest) -> bool:
-        """Whether an object that a revision has only taken over was somebody's own, and is that no longer."""
+        """Whether an object that was only taken over is the release's to delete: its former owner has given it up."""
         former = former_owner(live)
         return bool(former) and self._lets_go(former)
 
@@ -133,7 +133,7 @@ def _why_kept(live: Manifest) -> str:
 
 
 def leftovers_of(manifest: Manifest) -> list[Leftover]:
-    """What is noted on a HelmRelease; nothing when that cannot be read, for anybody may write there. Pure."""
+    """The leftovers noted on a HelmRelease; none when the note cannot be read, since anybody may write there. Pure."""
     text = (manifest["metadata"].get("annotations") or {}).get(LEFTOVERS_ANNOTATION)
     try:
         found = json.loads(text) if text else {}

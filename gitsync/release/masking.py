@@ -1,5 +1,5 @@
-"""Keeping what Secrets hold out of errors and differences: the API server quotes the values that it does not take, and
-templates say and render what they like. Pure.
+"""Keeps values of Secrets out of errors: the API server quotes values that it refuses, and templates may fail with any
+text. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _REFUSED = re.compile(r"((?:Invalid|Unsupported|Duplicate) value: )([^\s\"';,]*[
 
 
 def without_secrets(error: E, secrets: Iterable[str]) -> E:
-    """The same error; of its words, what is quoted and holds one of ``secrets`` is masked, and those themselves
+    """The same error, its message masked: quoted values that contain one of ``secrets``, and these themselves
     (``mask_secrets``)."""
     found = [secret for secret in secrets if secret]
     if found:

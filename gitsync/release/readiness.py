@@ -1,5 +1,5 @@
-"""When a release's objects count as ready, as its HelmRelease says it: by expressions, or by what Helm 3 waits for; and
-which expressions of it, or of a Kustomization, do not compile."""
+"""When a release's objects count as ready, by its HelmRelease: by expressions, or as Helm 3 waits (``legacy``); and
+checks that the expressions of a HelmRelease or Kustomization compile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ LEGACY = "legacy"
 
 
 def readiness_of(spec: HelmReleaseSpec, expressions: Expressions, *, jobs: bool) -> Readiness:
-    """As a HelmRelease has it. With the legacy strategy expressions are not asked, as in Flux."""
+    """The readiness that a HelmRelease asks for. With the legacy strategy, expressions are not evaluated, as in
+    Flux."""
     if spec.wait_strategy.name == LEGACY:
         return Readiness(helm_waits_for, jobs)
     checks = HealthChecks(spec.health_check_exprs, expressions) if spec.health_check_exprs else None
@@ -26,7 +27,7 @@ def readiness_of(spec: HelmReleaseSpec, expressions: Expressions, *, jobs: bool)
 
 
 class Written(NamedTuple):
-    """An expression of an object, and where in it; ``names`` as for ``Expressions.error_of``."""
+    """An expression in an object, and its path; ``names`` as for ``Expressions.error_of``."""
 
     path: FieldPath
     text: str

@@ -1,4 +1,4 @@
-"""From a desired release to the content of a revision; the agent and ``gitsync plan`` both render by this."""
+"""Renders a desired release into the content of a revision; for the agent and for ``gitsync plan``."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from gitsync.weight import object_weight
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Served
 
-#: Makes the content of the revision with a number.
+#: Makes the content of the revision with this number.
 MakeContent = Callable[[int], Awaitable[RevisionContent]]
 
 
-#: What rendered objects come to in memory at a moment while releases are applied and wait, those of one namespace, and
-#: what there is for each; what most come to does not count.
+#: Bytes of memory for the rendered objects of all releases under way, for those of one namespace, and what each
+#: namespace may take whatever the others have; a release of at most UNCOUNTED does not count.
 TOGETHER: Final = 96 << 20
 OF_NAMESPACE: Final = 72 << 20
 ALWAYS: Final = 16 << 20
 UNCOUNTED: Final = 4 << 20
-#: Characters of a manifest that cannot come to more than that: what is densest takes forty times its length.
+#: Characters of a manifest that takes no more than UNCOUNTED: the densest takes forty times its length.
 _LIGHT: Final = UNCOUNTED // 40
 
 
 class Renderer:
-    """Renders desired releases. What they come to is taken from a budget ``within`` another one."""
+    """Renders desired releases. The memory of the results is bounded, also ``within`` a larger budget."""
 
     def __init__(self, charts: Charts, within: Budget | None = None) -> None:
         self._charts = charts
         self._memory = Memory("rendered objects", TOGETHER, OF_NAMESPACE, ALWAYS, within)
 
     async def render(self, desired: DesiredRelease, context: ReleaseContext, cluster: Cluster | None) -> Rendered:
-        """Render for a cluster: with its version, its API versions, and its objects for ``lookup``. Without one, with
-        Helm's own idea of a cluster, as ``helm template`` does.
+        """Render for a cluster: with its version, its API versions, and its objects for ``lookup``; without one, with
+        Helm's defaults, as ``helm template`` does.
 
         Raises: ValuesError, RenderError, ChartError; RetryableError. Secret values are kept out of the messages.
         """
@@ -66,10 +66,10 @@ class Renderer:
             raise without_secrets(error, desired.secrets)  # noqa: B904  # the same error, with fewer words
 
     def content(self, target: TargetCluster, desired: DesiredRelease, action: CountedAction) -> MakeContent:
-        """What makes the content of a revision that ``action`` is to bring about at ``target``.
+        """The function that makes the content of a revision for ``action`` at ``target``.
 
         It raises: as ``render``; RetryableError when there is no memory for it; NotFound, RecordError when values are
-        to be preserved.
+        to be preserved and cannot be.
         """
 
         async def make(revision: int) -> RevisionContent:
@@ -92,7 +92,8 @@ class Renderer:
         return make
 
     async def _held(self, owner: str, rendered: Rendered) -> TakenMemory | None:
-        """Raises: RetryableError: whoever waits would have it in memory all the same."""
+        """Take memory for a result. Raises: RetryableError when there is none: waiting would keep the result in memory
+        all the same."""
         if len(rendered.manifest) <= _LIGHT:
             return None
         weight = await asyncio.to_thread(object_weight, rendered.objects)

@@ -1,4 +1,4 @@
-"""A release's revision: what it is called, what it holds, how it is brought about, and what came of it. Pure."""
+"""A release's revision: its name, its content, the options of the action that makes it, and the result. Pure."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ DeployAction = Literal["install", "upgrade", "rollback"]
 CountedAction = Literal["install", "upgrade"]
 
 
-#: Has a release have these objects, and those of the hooks that it is about to run. Raises: ObjectTaken.
+#: Claims these objects and these hooks for a release. Raises: ObjectTaken.
 Claim = Callable[[Iterable[ObjectKey], Iterable[ObjectKey]], Awaitable[None]]
 
 
 async def everything_is_free(keys: Iterable[ObjectKey], hooks: Iterable[ObjectKey]) -> None:
-    """For objects that nobody else can have."""
+    """The Claim for objects that nobody else can have."""
 
 
 class ReleaseRef(NamedTuple):
@@ -52,8 +52,8 @@ class ReleaseRef(NamedTuple):
 
 
 def release_fields(release: ObjectKey | None, ref: ReleaseRef) -> dict[str, Any]:
-    """How a log line names a release: by its HelmRelease (None: it is not known here), and as Helm does where that is
-    another name."""
+    """The fields by which a log line names a release: its HelmRelease (None: not known here), and Helm's name for it if
+    that differs."""
     if release is None:
         return {"release": str(ref)}
     same = (release.name, release.namespace) == (ref.name, ref.namespace)
@@ -62,9 +62,9 @@ def release_fields(release: ObjectKey | None, ref: ReleaseRef) -> dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RevisionContent:
-    """What a revision consists of: rendered text and objects, and all that its record keeps.
+    """The content of a revision: rendered text and objects, and all that its record keeps.
 
-    ``of_revision`` is the one that a rollback goes back to, 0 otherwise, and ``apply_method`` how that was applied.
+    ``of_revision`` is the revision that a rollback restores, 0 for others, and ``apply_method`` how that was applied.
     """
 
     chart: dict[str, Any] = field(repr=False)
@@ -77,17 +77,17 @@ class RevisionContent:
     crds: Sequence[Manifest] = field(default=(), repr=False)
     of_revision: int = 0
     apply_method: str = ""
-    #: The memory that it takes, as long as there is any of it.
+    #: Keeps its memory counted for as long as it exists.
     held: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ActionOptions:
-    """How an action behaves; the fields are HelmRelease's install and upgrade, ``timeout`` in seconds.
+    """The options of an action: the fields of HelmRelease's install and upgrade, ``timeout`` in seconds.
 
-    ``crds`` is the CRD policy, ``cause`` the words that the record's description adds (the commit). ``release`` is the
-    HelmRelease, ``wanted_by`` says who else wants objects that would be deleted, ``claim`` takes those to come, or
-    raises ObjectTaken; ``leftovers`` are what earlier revisions have left in the cluster.
+    ``crds`` is the CRD policy, ``cause`` an addition to the record's description (the commit). ``release`` is the
+    HelmRelease; ``wanted_by`` says who else wants objects that would be deleted; ``claim`` claims the objects of the
+    new revision; ``leftovers`` are those of earlier revisions.
     """
 
     timeout: float = 300.0
@@ -108,14 +108,14 @@ class ActionOptions:
     leftovers: Leftovers = field(default_factory=Leftovers)
 
     def owner(self, ref: ReleaseRef) -> str:
-        """On whose behalf it is done: the HelmRelease's namespace, for ``ref`` may name any."""
+        """For whom it is done: the HelmRelease's own namespace, since ``ref`` may name any."""
         return self.release.namespace if self.release is not None else ref.storage
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What came of it: the record as stored, what changed, what a keep policy left in the cluster; ``inventory`` is for
-    the HelmRelease's status."""
+    """The result of an action: the record as stored, what has changed, and ``inventory`` for the HelmRelease's
+    status."""
 
     record: Record
     delta: Delta
@@ -128,8 +128,8 @@ def objects_of(record: Record) -> list[Manifest]:
 
 
 def apply_method(wanted: ServerSideApply, content: RevisionContent, before: Sequence[Record]) -> ApplyMethod:
-    """How a new revision is applied. ``auto``: as the revision that a rollback goes back to, else as the newest of
-    those ``before`` (action/upgrade.go, getUpgradeServerSideValue; Helm 3 wrote down no method). Pure.
+    """How a new revision is applied. ``auto``: as the revision that a rollback restores, else as the newest of those
+    ``before`` (action/upgrade.go, getUpgradeServerSideValue; Helm 3 recorded no method). Pure.
     """
     if wanted != "auto":
         return SERVER_SIDE if wanted == "enabled" else CLIENT_SIDE
@@ -143,15 +143,15 @@ def context_of(ref: ReleaseRef, revision: int, action: CountedAction) -> Release
 
 
 def action_of(record: Record) -> CountedAction:
-    """The action that brought a deployed revision about. After a history that was kept, an install has a higher number
-    than 1, and Helm's words in its description say that it was one.
+    """The action that made a deployed revision. An install after a history that was kept has a number above 1, and is
+    known by the words in its description.
     """
     return "install" if record.version == 1 or record.description.startswith("Install complete") else "upgrade"
 
 
 def content_of(record: Record) -> RevisionContent:
-    """What an old revision held. Its digests go with it, so that nobody has to compare to know what is deployed; one
-    that Helm wrote has its own as a whole in their place, which is that of no chart.
+    """The content of an old revision, with its digests, so that a rollback to it is recognized without comparing. For
+    one that Helm wrote, there is a digest of the whole record instead, which no chart has.
     """
     own = checksum(record)
     return RevisionContent(
@@ -168,9 +168,7 @@ def content_of(record: Record) -> RevisionContent:
 
 
 def holds(record: Record, rendered: Rendered, values: dict[str, Any]) -> bool:
-    """Whether a revision is of this chart and these values, and holds what was rendered. Notes do not count: they
-    change nothing.
-    """
+    """Whether a revision is of this chart and these values, and has what was rendered. Notes do not count."""
     return (
         same_json(record.config, values)
         and record.chart.get("metadata") == rendered.chart_record["metadata"]
@@ -184,7 +182,7 @@ def _same_text(record: Record, rendered: Rendered) -> bool:
 
 
 def _same_but_for_flux(record: Record, rendered: Rendered) -> bool:
-    """Whether Flux's labels are all that a revision of Flux has besides; its text was written anew with them."""
+    """Whether a revision of Flux differs only in Flux's labels; Flux writes the text anew to add them."""
     objects = parse_objects(record.manifest)
     if not flux.marked(objects):
         return False

@@ -1,7 +1,7 @@
 """Fields of a HelmRelease that gitsync does not honour yet. Pure.
 
-A field whose neglect would give another release than the one asked for is refused: it is safer to say so than to
-install something else, or somewhere else. What merely does less than it could is a warning.
+A field without which the result would be another release than the one asked for is refused: that is safer than to
+install something else, or somewhere else. A field without which the result merely does less is a warning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def refused(release: HelmRelease) -> tuple[str, ...]:
 def _refused(spec: HelmReleaseSpec) -> Iterator[str]:
     if spec.chart is not None and spec.chart.spec.verify is not None:
         if spec.chart.spec.source_ref.kind != HELM_REPOSITORY:
-            yield "spec.chart.spec.verify"  # of what a Git repository holds its commits are signed
+            yield "spec.chart.spec.verify"  # in a Git repository, commits are signed, and not charts
         else:
             yield from (field for field, *_ in refused_of_verify("spec.chart.spec.verify", spec.chart.spec.verify))
 

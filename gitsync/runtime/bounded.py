@@ -90,8 +90,8 @@ class Child:
         self._listening = asyncio.create_task(_ran_out_of_memory(self._process))
 
     async def ask(self, call: str, content: Any, blobs: Sequence[bytes | Body] = ()) -> tuple[Any, list[bytes]]:
-        """What the function ``call`` (``module:function``) of the child makes of this. Has no deadline of its own; one
-        who does not wait for the answer has to ``kill`` the child.
+        """What the child's function ``call`` (``module:function``) returns for ``content`` and ``blobs``. Has no
+        deadline of its own; a caller that stops waiting has to ``kill`` the child.
 
         Raises: Ended; LimitExceeded for an answer that is too large, which ends the child; what the function raises.
         """
@@ -138,7 +138,7 @@ class Child:
         return self._process is not None and self._process.returncode is None and not self._killed
 
     def kill(self) -> None:
-        """End it now, and whatever it is asked."""
+        """End the process now, also in the middle of an answer."""
         if self._process is not None and self._process.returncode is None and not self._killed:
             # Not by way of Process.kill, which may reap a process that has just ended, before asyncio learns how.
             with suppress(ProcessLookupError):
@@ -146,14 +146,14 @@ class Child:
         self._killed = True
 
     async def close(self) -> None:
-        """End it, and leave neither a process nor a pipe behind. Nobody may be asking it."""
+        """End the process, and leave neither it nor a pipe behind. Not while an ``ask`` is under way."""
         if self._process is None:
             return
         self.kill()
         await self._drained()
 
     async def _ended(self) -> Ended:
-        """How it came to its end. It may also have closed its pipes and go on: that is the end of it."""
+        """Why the process gave no answer. One that has closed its pipes and goes on running is killed here."""
         assert self._process is not None
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 T = TypeVar("T")
 
-#: What is remembered of results that worker processes and others have come to, in bytes: it only saves work.
+#: Bytes of results, of worker processes and others, that are kept in memory. Without them work is only done again.
 REMEMBERED: Final = 80 << 20
 
 
@@ -29,11 +29,11 @@ class Room:
         return sum(cache.weight for cache in self._caches)
 
     def join(self, cache: Cache[Any]) -> None:
-        """One more."""
+        """Have ``cache`` share the room from now on."""
         self._caches.append(cache)
 
     def trim(self) -> None:
-        """Make them weigh no more than they may. With the lock."""
+        """Drop results until all caches together weigh no more than they may. Call it with ``lock`` held."""
         while self.weight > self._most:
             max(self._caches, key=attrgetter("weight")).drop()
 
@@ -51,7 +51,7 @@ class Cache(Generic[T]):
 
     @property
     def weight(self) -> int:
-        """Of all that is in it."""
+        """What its results weigh together."""
         return int(self._entries.currsize)
 
     def get(self, key: str) -> T | None:

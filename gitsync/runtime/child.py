@@ -2,7 +2,7 @@
 
 It calls the functions that it is asked for, ``package.module:function``, and answers what they return. Who asks is
 gitsync itself; the bytes that come with it are anybody's. So this process has bounds: memory beyond what it had when it
-was ready is not given, SIGPROF ends it when one answer takes too much processor time, and it ends with who started it.
+was ready is not given, SIGPROF ends it when one answer takes too much processor time, and it ends when its parent does.
 It imports no more than the modules that it is told to.
 """
 

@@ -1,4 +1,4 @@
-"""What is told of an object as a Kubernetes Event. Plain data."""
+"""What a Kubernetes Event says about an object. Plain data."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gitsync.api.identity import CommitInfo
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One Event: ``kind`` is its type. It is told after ``delay`` seconds, unless its object has other news by then.
+    """One Event: ``kind`` is its type. It is written after ``delay`` seconds, unless its object has other news by then.
 
-    ``cause`` is what follows the message in brackets. ``commit`` and ``revision`` are what it is about, for who is
-    notified. A ``quiet`` one is no Event of Kubernetes: it tells those only who follow how a commit stands.
+    ``cause`` is what follows the message in brackets. ``commit`` and ``revision`` are what notifications say that it is
+    about. A ``quiet`` one is not written to Kubernetes: it only sets a commit's status, where an Alert asks for that.
     """
 
     kind: Literal["Normal", "Warning"]

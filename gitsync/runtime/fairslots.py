@@ -1,4 +1,4 @@
-"""So many things at once, taken in turns by whom they are for."""
+"""Slots: how many things may be under way at once, shared out fairly among the owners who ask for them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cachetools import LRUCache
 
 from gitsync.runtime.progress import telling
 
-#: Owners of whom it is known when it was their turn.
+#: Owners of whom it is remembered when they were last given a slot.
 _REMEMBERED = 1024
-#: How many notes that hold no more are kept beside those that do.
+#: How many outdated entries a heap of waiting owners may have beside those that are valid, before it is made anew.
 _SPARE = 16
 
 
 @dataclass(eq=False, slots=True)
 class _Turn:
-    """Somebody who waits: the first of its owner, whose turn comes next, and one who has got a slot."""
+    """One ``take`` that waits. ``first`` is set when it is the first of its owner's, ``given`` when it has a slot."""
 
     number: int
     first: asyncio.Event = field(default_factory=asyncio.Event)
@@ -31,13 +31,13 @@ class _Turn:
 
 
 class Slot:
-    """One that somebody has until the end of a ``with`` block, or ``give_back``; once more does no harm."""
+    """A slot, taken until the end of a ``with`` block or until ``give_back``, which may be called more than once."""
 
     def __init__(self, give_back: Callable[[], None]) -> None:
         self._give_back: Callable[[], None] | None = give_back
 
     def give_back(self, *_: object) -> None:
-        """It is somebody else's from now on. Whatever a callback is given is ignored."""
+        """Let others have the slot. Fit for a callback: its arguments are ignored."""
         if self._give_back is not None:
             give_back, self._give_back = self._give_back, None
             give_back()
@@ -50,11 +50,11 @@ class Slot:
 
 
 class FairSlots:
-    """``size`` at once, and ``each`` for one owner. A slot that becomes free goes to the owner who has fewest, of
-    several to the one who was given one longest ago, or never, and of these to the one who asked first: who wants many
-    waits behind himself, not before others. ``what`` they are for, in words: "releases".
+    """``size`` slots, of which one owner has at most ``each``. ``what`` says what they are for: "releases".
 
-    Thousands may wait: what one costs hardly grows with them.
+    A slot that becomes free goes to the owner who has fewest; of several to the one whose last turn is longest ago, or
+    who never had one; of these to the one who asked first. So an owner who wants a hundred does not keep out one who
+    wants one. Thousands may wait: what a turn costs hardly grows with them.
     """
 
     def __init__(self, size: int, what: str, *, each: int | None = None) -> None:
@@ -64,29 +64,29 @@ class FairSlots:
         self._held: Counter[Hashable] = Counter()
         self._taken = 0
         self._waiting: dict[Hashable, deque[_Turn]] = {}
-        #: By how many slots they have, who waits, by when he was given one and the number of his first turn; with what
-        #: holds no more.
+        #: Owners who wait, by how many slots they have: heaps of (their last turn, the number of their first ``_Turn``,
+        #: owner). Entries that are outdated stay until they come up.
         self._next: defaultdict[int, list[tuple[int, int, Hashable]]] = defaultdict(list)
         self._numbers = itertools.count()
-        #: By owner, the last slot that he was given, by the order in which they were.
+        #: When each owner was last given a slot, as a number that counts slots given.
         self._given: LRUCache[Hashable, int] = LRUCache(_REMEMBERED)
         self._turns = itertools.count()
 
     @asynccontextmanager
     async def held(self, owner: Hashable) -> AsyncIterator[None]:
-        """Inside, a slot is ``owner``'s; as ``take``."""
+        """Have a slot for the body, as by ``take``."""
         with await self.take(owner):
             yield
 
     async def take(self, owner: Hashable) -> Slot:
-        """A slot for ``owner``, who has it until it is given back: also by another task. A wait for others' that takes
-        long is reported, once for all who wait."""
+        """A slot for ``owner``, once there is one; another task may give it back. When that takes long because others
+        have all slots, the reason is reported, by the first who waits of each owner."""
         await self._take(owner)
         return Slot(lambda: self._give_back(owner))
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody has or wants one."""
+        """Whether nobody has a slot or waits for one."""
         return not self._held and not self._waiting
 
     async def _take(self, owner: Hashable) -> None:
@@ -111,14 +111,14 @@ class FairSlots:
             raise
 
     def _why(self, owner: Hashable) -> str:
-        """What is waited for, in words; "" for what is the owner's own."""
+        """Why ``owner`` waits, in words; "" when no more than his own slots are in his way."""
         others = self._taken - self._held[owner]
         if not others or self._taken < self._size:
             return ""
         return f"a slot: all {self._size} for {self._what} are taken, {others} by others"
 
     def _call_next(self, owner: Hashable) -> None:
-        """The first turn of an owner, or how many slots he has, is another one by now."""
+        """Enter an owner anew among those who wait: his first turn, or how many slots he has, has changed."""
         turns = self._waiting.get(owner)
         if not turns:
             self._waiting.pop(owner, None)
@@ -148,7 +148,7 @@ class FairSlots:
             self._call_next(owner)
 
     def _chosen(self) -> Hashable | None:
-        """Who has fewest of those who may have one more, and was given one longest ago."""
+        """The owner who gets the next slot, by the order that the class describes; None when nobody may have one."""
         for held in sorted(self._next):
             waiting = self._next[held]
             while waiting:
@@ -164,8 +164,8 @@ class FairSlots:
 
 
 class Shares:
-    """Slots of their own for every owner, ``size`` at once and ``each`` for one part of what is his: nobody ever waits
-    for somebody else's, and none of his parts for the others."""
+    """``FairSlots`` for each owner, of ``size``, so that no owner waits for another. Within, each of his parts has at
+    most ``each``, and they take turns as owners do there."""
 
     def __init__(self, size: int, what: str, *, each: int) -> None:
         self._size = size

@@ -1,4 +1,4 @@
-"""What there may be in memory at a moment of one kind of what others have written, with a share for each namespace."""
+"""How much memory one kind of foreign content (charts, say) may take at a moment, with a share for each namespace."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ PATIENCE: Final = 20.0
 
 
 class TakenMemory:
-    """So much memory is taken as long as this is referred to, or until it is given back. Keep it beside what takes the
-    memory, and beside what is made of that."""
+    """Memory that counts as taken until ``give_back`` is called, or until this object is garbage: keep a reference to
+    it beside what takes the memory, and beside what is made of that."""
 
     def __init__(self) -> None:
-        #: Has the loop give it back; from any thread, and as often as one likes.
+        #: Gives the memory back, on the loop. May be called from any thread, and more than once.
         self.give_back: Callable[[], object] = lambda: None
 
 
 class Memory:
-    """Of all there is of one kind, ``what`` in words: ``together`` bytes, ``of_namespace`` for one namespace, which has
-    ``always`` so many; ``within`` a larger budget."""
+    """A bound on one kind of content, ``what`` in words: ``together`` bytes in all, ``of_namespace`` for one namespace,
+    ``always`` those that each namespace is sure of. It counts ``within`` a larger budget, too, if there is one."""
 
     def __init__(self, what: str, together: int, of_namespace: int, always: int, within: Budget | None = None) -> None:
         self._what = what
@@ -54,7 +54,7 @@ class Memory:
         return held
 
     async def hold_in_time(self, namespace: str, size: int) -> TakenMemory:
-        """The same, waiting for it. Raises: RetryableError when there is none within PATIENCE seconds."""
+        """As ``hold``, but wait for room. Raises: RetryableError when there is none within PATIENCE seconds."""
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:
             try:
@@ -67,7 +67,7 @@ class Memory:
                     raise error from None
 
     async def until_freed(self) -> None:
-        """Return once somebody has given some of it back. All who wait are woken by that: ask again with ``hold``."""
+        """Return once some memory has been given back. That wakes all who wait: ask again with ``hold``."""
         self._freed.clear()
         await self._freed.wait()
 

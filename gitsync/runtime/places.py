@@ -1,8 +1,8 @@
 """A few places for processes in which foreign input is worked on, and who gets one of them next.
 
-Whoever keeps a place for longer than a slice of time while others wait may lose it. From then on this work counts as
-slow, and all slow work shares what is left when one place is kept for the quick. So a template that never ends holds
-up others for one slice, once, and not at all when it comes back.
+Work that keeps a place for longer than SLICE seconds while others wait is ended, and begun anew later. From then on it
+counts as slow: one place is always left for work that is not, and all slow work shares the others. So a template that
+never ends holds up others for one slice, once, and not at all when it comes back.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from gitsync.runtime.progress import telling
 
 T = TypeVar("T")
 
-#: Seconds for which one may be worked on while others wait.
+#: Seconds for which work may keep a place while others wait.
 SLICE: Final = 5.0
-#: Seconds between two looks at a place that is to be taken from somebody who has yet to begin.
+#: Seconds until a place is tried again that is to be taken away, but whose process has yet to start.
 _AGAIN = 0.1
-#: Seconds for who has asked to hear that nobody has a place any more.
+#: Seconds that ``close`` waits for the work it has ended to leave its places.
 _FAREWELL = 5.0
-#: Seconds beyond its deadline after which what is done in a place has not come to an end, though it was ended.
+#: Seconds beyond its deadline after which work that is still in its place counts as stuck: ending it did not help.
 LATE: Final = 15.0
 _REMEMBERED = 1024
 
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """Somebody who waits for a place or has one. ``slow``: known to take longer than a slice. What is done
-    there is ended after ``deadline`` seconds; ``end`` ends it at once, once it has begun."""
+    """Work that waits for a place or has one. ``slow``: it is known to take longer than a slice. ``number`` says when
+    it came, ``since`` when it got its place. Its owner ends it after ``deadline`` seconds; ``end``, set when the work
+    has begun, ends it at once. ``preempted``: its place was taken away for others."""
 
     owner: str
     slow: bool
@@ -50,8 +51,8 @@ class Ticket:
 
 
 class Places:
-    """``size`` of them, for everything in this process that is done by processes of its own: what these may take
-    together is known then, and what is ``remembered`` of their answers. ``close`` it."""
+    """``size`` places, shared by all worker processes of this process, of whatever pool: so what they may take together
+    is bounded. ``remembered`` likewise is the room for all caches of their answers. ``close`` it."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -71,16 +72,18 @@ class Places:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody gets a place any more."""
+        """Whether it has been closed: then nobody gets a place any more."""
         return self._closed
 
     def number(self) -> int:
-        """When somebody came: who is tried again does not have to wait behind those who came meanwhile."""
+        """A number for a new ticket: the lower, the sooner. Work that is begun anew keeps its number, so that it does
+        not wait behind what came meanwhile."""
         return next(self._numbers)
 
     @property
     def stuck(self) -> str:
-        """Why nobody gets a place any more, "" when they do: what is merely slow ends at its deadline."""
+        """Why nobody gets a place any more; "" when places do become free: work that is merely slow does not count, for
+        it ends at its deadline."""
         now = time.monotonic()
         late = [item for item in self._running if now - item.since > item.deadline + LATE]
         if self._closed or len(late) < self.size:
@@ -88,11 +91,12 @@ class Places:
         return f"no worker process has come to its end within {LATE:g} s of its deadline"
 
     def ticket(self, owner: str, subject: str, number: int, deadline: float, *, slow: bool = False) -> Ticket:
-        """For work of this ``owner``; owners take turns. ``subject`` identifies it, "" what is not to be remembered."""
+        """A ticket for work of this ``owner``; owners take turns. By ``subject`` the work is known again as slow; ""
+        when that is not to be remembered."""
         return Ticket(owner, slow or subject in self._slow, number, deadline)
 
     async def run(self, owner: str, subject: str, deadline: float, work: Callable[[Ticket], Awaitable[T | None]]) -> T:
-        """What ``work`` returns, which is done in a place when it is its turn. It returns None when it has lost its
+        """Do ``work`` in a place when it is its turn, and return its result. A result of None says that it has lost its
         place to others: they go first, and it is begun anew. Raises: WorkerLost; what ``work`` raises."""
         number, slow = self.number(), False
         while True:
@@ -105,17 +109,18 @@ class Places:
             if result is not None:
                 return result
             slow = True
-            self.is_slow(subject)
+            self.mark_slow(subject)
 
     async def take(self, ticket: Ticket) -> None:
-        """Wait until it is this one's turn; from a second on that is said. ``leave`` it. Raises: WorkerLost."""
+        """Wait until it is this ticket's turn; a wait of more than a second is reported. ``leave`` the place in the
+        end. Raises: WorkerLost."""
         if self._closed:
             raise closed()
         self._waiting.append(ticket)
         self._dispatch()
         try:
             if not ticket.turn.is_set():
-                async with telling(lambda: f"a worker process: all {self.size} are at work for others"):
+                async with telling(lambda: f"a worker process: all {self.size} are busy"):
                     await ticket.turn.wait()
         except BaseException:
             if ticket in self._waiting:
@@ -125,18 +130,18 @@ class Places:
             raise
 
     def leave(self, ticket: Ticket) -> None:
-        """A place is free again."""
+        """Give up the ticket's place."""
         self._running.remove(ticket)
         self._freed.set()
         self._dispatch()
 
-    def is_slow(self, subject: str) -> None:
-        """This work has lost its place to others."""
+    def mark_slow(self, subject: str) -> None:
+        """Remember that this work takes longer than a slice."""
         if subject:
             self._slow[subject] = True
 
     async def close(self) -> None:
-        """End what is done in them."""
+        """End all work that has a place, and give out no place any more."""
         self._closed = True
         for ticket in self._waiting:
             ticket.turn.set()
@@ -154,7 +159,7 @@ class Places:
                     await self._freed.wait()
 
     def _dispatch(self) -> None:
-        """Give out the places that are free, and see to it that one becomes free."""
+        """Give out the places that are free. Where quick work still waits, take one away, or set a timer for that."""
         while len(self._running) < self.size and not self._closed:
             ticket = chosen(self._waiting, self._running, self.size)
             if ticket is None:
@@ -170,7 +175,8 @@ class Places:
             self._preempt()
 
     def _preempt(self) -> None:
-        """Take a place from whoever had more than a slice, unless a place is left for what is quick."""
+        """Take a place from work that has had it for more than a slice. Where some is still within its first slice, a
+        timer looks again when that is over."""
         now = time.monotonic()
         quick = [item for item in self._running if not item.slow and now - item.since < SLICE]
         if quick:
@@ -180,7 +186,7 @@ class Places:
         victim = max((item for item in self._running if not item.slow), key=lambda item: item.since, default=None)
         if victim is None or victim.preempted:
             return
-        if victim.end is None:  # what is to be ended is not begun yet, and would have the place for good
+        if victim.end is None:  # it has a place, but has yet to begin: there is nothing to end so far
             self._alarm = asyncio.get_running_loop().call_later(_AGAIN, self._dispatch)
             return
         victim.preempted = True
@@ -188,7 +194,7 @@ class Places:
 
 
 def closed() -> WorkerLost:
-    """Of who wants a place when all is over."""
+    """The error for whoever wants a place after ``close``."""
     return WorkerLost("the worker processes have been ended")
 
 

@@ -1,4 +1,4 @@
-"""A few bounded child processes for work that foreign input drives. Who gets one next is for ``places`` to say."""
+"""A few bounded child processes for work on foreign input. ``places`` decides which work gets one next."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from gitsync.spool import Body
 
 Answer = tuple[Any, list[bytes]]
 
-#: Seconds that a process has to end what nobody wants any more, before it is killed for it.
+#: Seconds that a process has to finish an answer that nobody waits for any more, before it is killed.
 MOMENT: Final = 0.5
 #: Seconds for which the same work is not tried again after it ran into a limit.
 CONDEMNED: Final = 600.0
 _REMEMBERED = 1024
-#: Seconds that one waits for a process that is at work for others before another one is started: that takes as much of
-#: a processor as many small charts, which would have been done by then.
+#: Seconds to wait for a process that is at work for others before another one is started: a start takes as much
+#: processor time as twenty small charts.
 SOON: Final = 0.5
-#: How often work is begun whose process was ended by somebody else.
+#: How often work is tried whose process was ended from outside (the kernel's OOM killer, mostly).
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A question for a child. ``subject`` identifies it: work with the same subject runs into the same limits, which is
-    remembered unless it is "".
-    ``owner`` is on whose behalf it is done: owners take turns, and what is remembered is his alone, for it may also
-    depend on what he has in the cluster. ``deadline`` is in seconds, once it is begun."""
+    """A question for a child process: its function ``call``, with ``content`` and ``blobs``.
+
+    ``subject`` identifies the work: what has run into a limit is not tried again for a while, unless its subject is "".
+    ``owner`` is for whom it is done: owners take turns, and what is remembered counts for that owner alone, since it
+    may also depend on what he has in the cluster. ``deadline`` is in seconds from the moment when the work begins."""
 
     call: str
     content: Any = field(repr=False)
@@ -45,12 +46,13 @@ class Work:
 
     @property
     def known_as(self) -> str:
-        """What is remembered of it is remembered by this, "" for nothing."""
+        """The key under which it is remembered that it ran into a limit, or is slow; "" for neither."""
         return f"{self.owner}\0{self.subject}" if self.subject else ""
 
 
 class Pool:
-    """A process in each of ``places`` at most, started when it is needed first. ``close`` it, which closes those."""
+    """Child processes, at most one in each of ``places``, started when they are needed. ``close`` it, which also closes
+    ``places``."""
 
     def __init__(
         self, places: Places, bounds: Bounds, modules: Sequence[str], environment: Mapping[str, str] | None = None
@@ -68,7 +70,7 @@ class Pool:
     async def warm(self) -> None:
         """Start a process before anybody asks for it, if that can be done."""
         if not self._idle and self._places.is_idle:
-            with suppress(WorkerLost):  # who needs one will hear of it
+            with suppress(WorkerLost):  # the first ``ask`` will raise it
                 self._idle.append(await self._started())
 
     async def ask(self, work: Work) -> Answer:
@@ -88,11 +90,11 @@ class Pool:
                 lost += 1
                 continue
             slow = True
-            self._places.is_slow(work.known_as)
+            self._places.mark_slow(work.known_as)
         raise WorkerLost("a worker process was ended from outside again and again", hint="is there enough memory?")
 
     async def close(self) -> None:
-        """End all processes and what they are asked."""
+        """End all processes, also those that are at work."""
         for child in self._idle:
             child.kill()
         await self._places.close()
@@ -100,7 +102,7 @@ class Pool:
         self._idle.clear()
 
     async def _tried(self, work: Work, ticket: Ticket, *, anew: bool) -> Answer | None:
-        """One try, in a new process when ``anew``; None when its process was lost, not through its fault."""
+        """Try once, in a new process when ``anew``. None when the process was lost through no fault of this work."""
         await self._places.take(ticket)
         try:
             child = await self._child(anew)
@@ -125,7 +127,7 @@ class Pool:
         try:
             answer = task.result()
         except Ended as end:
-            # What a process held for others is not this work's fault: it gets another one, of its own.
+            # A process that others used before may have been full of what is theirs: this work gets a new one.
             if ticket.preempted or end.limit == "" or (not fresh and end.limit != "time"):
                 return None
             raise self._condemn(work, self._said(end.limit), end.limit) from None
@@ -148,7 +150,7 @@ class Pool:
         return LimitExceeded(message, limit=limit)
 
     async def _child(self, anew: bool) -> Child:
-        """One that is there, the one used last first, or a new one in its place. Raises: WorkerLost."""
+        """An idle process, the one used last, or a new one; with ``anew``, always a new one. Raises: WorkerLost."""
         if not anew:
             await self._wait_for_others()
         while self._idle:
@@ -163,7 +165,7 @@ class Pool:
         return await self._started()
 
     async def _wait_for_others(self) -> None:
-        """Until there is a process, where one is at work; not for long."""
+        """Return when a process is idle, or none is at work; after SOON seconds anyway."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SOON):
                 while self._busy and not self._idle:
@@ -179,7 +181,7 @@ class Pool:
         return child
 
     def _over(self, ticket: Ticket, child: Child) -> None:
-        """A place is free again; ``child`` is what was asked there, and may be asked again if it has not grown."""
+        """Free the place of ``ticket``. ``child``, which was asked there, is kept unless it has grown too much."""
         self._busy -= 1
         self._returned.set()
         if child.is_alive and child.memory < self._bounds.memory // 2:
@@ -189,7 +191,7 @@ class Pool:
         self._places.leave(ticket)
 
     async def _left(self, ticket: Ticket, child: Child, task: asyncio.Task[Answer]) -> None:
-        """Nobody waits for the answer any more. A moment is mostly enough to end it in peace."""
+        """Let ``child`` finish an answer that nobody waits for any more, or kill it after MOMENT seconds."""
         await asyncio.wait({task}, timeout=MOMENT)
         if task.done():
             task.exception()

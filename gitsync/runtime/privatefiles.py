@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 #: Where memory is mostly mounted as a directory that anybody may write to.
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  # every directory in it is made with a name of its own, for this user only
-#: Seconds after which a directory is looked at whether somebody has left it behind.
+#: Seconds for which a directory is left alone; an older one is removed if the process that made it is gone.
 _YOUNG: Final = 60.0
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 
@@ -45,7 +45,7 @@ async def private_directory(
 
 
 class _Directory:
-    """One of these, made and removed by threads."""
+    """A private directory, made and removed by threads."""
 
     def __init__(self) -> None:
         self.path = Path()
@@ -63,7 +63,7 @@ class _Directory:
         _write(self.path, files)
 
     def remove(self) -> None:
-        """Whatever of it has been made."""
+        """Remove whatever of it has been made. Blocks."""
         if self._held >= 0:
             os.close(self._held)
         if self.path != Path():

@@ -51,7 +51,7 @@ async def run(
     begun: Callable[[Callable[[], None]], None] | None = None,
 ) -> Done:
     """Run ``command`` with this environment and no other, ``given`` on its standard input. Leaves no process behind.
-    ``begun`` is told how to end it before its time.
+    ``begun`` is called once it runs, with a function that ends it early.
 
     Raises: TimeoutError; OSError when it cannot be started.
     """

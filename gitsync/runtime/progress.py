@@ -1,4 +1,8 @@
-"""What is being waited for, told to whoever asked for the work: waits happen deep in it, and in many places."""
+"""Reasons for waiting, passed up to whoever asked for the work.
+
+Waits happen deep in the work and in many places, so the listener is not a parameter but belongs to the context: inside
+``with reporting(report):``, each ``await report("Deployment/default/a: 0 of 1 replicas ready")`` reaches ``report``.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,17 @@ from contextvars import Context, ContextVar, copy_context
 
 from gitsync.errors import GitsyncError
 
-#: Is told a reason. True: tell it again soon, also when it is still the same.
+#: A listener: is given a reason. It returns True to be told again soon, also when the reason is still the same.
 Report = Callable[[str], Awaitable[bool | None]]
 
-#: Seconds that a wait goes on silently, at first and between two reasons: most are over by then, and nobody wants to
-#: read about those.
+#: Seconds before the first reason of a wait, and between two: most waits are over by then, and are not worth a line.
 SILENCE = 1.0
 _listener: ContextVar[Report | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
 def reporting(report: Report) -> Iterator[None]:
-    """Inside, ``report`` is told what is waited for: an object and why it is not as it should be."""
+    """Make ``report`` the listener of the body: it is told what is waited for, and why that is not ready."""
     token = _listener.set(report)
     try:
         yield
@@ -29,25 +32,24 @@ def reporting(report: Report) -> Iterator[None]:
 
 
 def listener() -> Report | None:
-    """Who is told here what is waited for: to be told on by who listens in its place."""
+    """The listener here, None when there is none; for a new listener that passes reasons on to it."""
     return _listener.get()
 
 
 async def report(reason: str) -> bool:
-    """Tell it to whoever listens here, if anybody does. True when they ask to be told again."""
+    """Tell the listener here, if there is one, what is waited for. True when it asks to be told again."""
     told = _listener.get()
     return told is not None and bool(await told(reason))
 
 
 @asynccontextmanager
 async def telling(reason: Callable[[], str]) -> AsyncIterator[None]:
-    """Whoever listens here is told why the body takes so long, if it takes longer than SILENCE; nothing as long as the
-    reason is ""."""
+    """Tell the listener here ``reason()`` every SILENCE seconds while the body runs; nothing while that is ""."""
     task: asyncio.Task[None] | None = None
 
     async def tell() -> None:
         again = True
-        with suppress(GitsyncError):  # who listens could not pass it on; the wait itself is none the worse for it
+        with suppress(GitsyncError):  # the listener could not pass it on, which must not end the wait itself
             while again:
                 again = await report(why) if (why := reason()) else True
                 await asyncio.sleep(SILENCE)
@@ -58,8 +60,8 @@ async def telling(reason: Callable[[], str]) -> AsyncIterator[None]:
         nonlocal task
         task = loop.create_task(tell(), context=inside)
 
-    # No task for the many that are over sooner. A timer that is cancelled keeps its context until its time, and with
-    # that whoever listens: so it has an empty one.
+    # A timer, so that the many waits that are over sooner make no task. Its context is empty, since a cancelled timer
+    # is kept until its time, and would keep the listener with it.
     silence = loop.call_later(SILENCE, begin, context=Context())
     try:
         yield

@@ -1,4 +1,4 @@
-"""How far each of many things has come, for those who wait until several of them have come that far."""
+"""Keys that have reached a point (objects that were applied, say), and waiting until several of them have."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(eq=False, slots=True)
 class _Wait:
-    """``left`` is of how many it has yet to be heard."""
+    """A wait for keys, of which ``left`` have yet to be added."""
 
     left: int
     over: asyncio.Future[None]
 
 
 class Reached(Generic[K]):
-    """Which keys have come so far. They stay so: nothing is ever taken back."""
+    """The keys that have reached the point. They stay so: nothing is ever taken out."""
 
     def __init__(self) -> None:
         self._keys: set[K] = set()
         self._waits: defaultdict[K, list[_Wait]] = defaultdict(list)
 
     def add(self, key: K) -> None:
-        """``key`` has come so far; again does no harm."""
+        """``key`` has reached the point; more than once does no harm."""
         self._keys.add(key)
         for wait in self._waits.pop(key, ()):
             wait.left -= 1
@@ -35,7 +35,7 @@ class Reached(Generic[K]):
                 wait.over.set_result(None)
 
     async def all_of(self, keys: Iterable[K]) -> None:
-        """Return when all of these have come so far. Has no deadline of its own."""
+        """Return when all of these have been added. Has no deadline of its own."""
         missing = set(keys) - self._keys
         if not missing:
             return

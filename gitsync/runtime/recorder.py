@@ -59,7 +59,7 @@ class _Waiting:
     about: Manifest
     moment: datetime
     due: float
-    #: What is told of it when it is due; None when that was done.
+    #: The Event for ``on_event`` when it is due; None when that was told.
     untold: Event | None
     times: int = 1
 
@@ -100,7 +100,7 @@ class EventRecorder:
         self._allowances: LRUCache[str, _Allowance] = LRUCache(MOST_KNOWN)
         self._changed = asyncio.Event()
         self._closing = False
-        #: Is told of each Event at the moment when it is due, beside its being written.
+        #: Is called with each Event when it is due, whether or not it is written then.
         self.on_event: Callable[[Manifest, Event], None] = lambda about, event: None
 
     def record(self, about: Manifest, event: Event) -> None:
@@ -139,7 +139,7 @@ class EventRecorder:
             await asyncio.gather(writing, return_exceptions=True)
 
     def _withdraw(self, uid: str) -> None:
-        """There is other news of an object: what was only to be told if it lasted is none any more."""
+        """Drop the delayed Events of an object: there is other news of it before they are due."""
         for same in [same for same, item in self._waiting.items() if item.untold is not None and same[0] == uid]:
             del self._waiting[same]
 

@@ -26,7 +26,7 @@ class Schedule:
         self._intervals: dict[str, float] = {}
 
     def start(self) -> None:
-        """Begin to call what is due, on the loop that runs. What was added before is kept until then."""
+        """Begin to call what is due, on the loop that runs. Calls that were added before wait for this."""
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -43,8 +43,8 @@ class Schedule:
         self._scheduler.add_job(_soon(call), trigger, args=args, id=name, replace_existing=True)
 
     def once(self, name: str, delay: float, call: Callable[..., Any], *args: Any) -> None:
-        """Call ``call(*args)`` on the loop in ``delay`` seconds, instead of what was to be called by this name. What it
-        raises is told as a defect, and ends nothing."""
+        """Call ``call(*args)`` on the loop in ``delay`` seconds, in place of an earlier schedule of this name. What it
+        raises is logged as a defect, and ends nothing."""
         trigger = DateTrigger(datetime.now(UTC) + timedelta(seconds=delay))
         self._scheduler.add_job(_soon(call), trigger, args=args, id=name, replace_existing=True)
 

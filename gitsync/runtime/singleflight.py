@@ -52,7 +52,7 @@ class SingleFlight(Generic[T]):
         self._tasks.discard(task)
         self._forget(key, task)
         if not task.cancelled():
-            task.exception()  # seen: those who wait get it; when nobody waits any more, nobody has to hear of it
+            task.exception()  # so that asyncio does not complain when nobody waits for the result any more
 
     def _forget(self, key: Hashable, task: asyncio.Task[T]) -> None:
         flight = self._flights.get(key)

@@ -14,8 +14,8 @@ SLICE = 0.01
 
 
 async def in_slices(work: Iterable[T]) -> list[T]:
-    """What ``work`` gives, which computes it one by one as it is asked. What it looks at may change between two slices:
-    threads are for what must not be disturbed, this is for what threads may not touch."""
+    """All items of ``work``, which computes each when it is asked for the next. The loop's other tasks run between two
+    slices and may change what ``work`` looks at. For data that only the loop's thread may touch; else use a thread."""
     done: list[T] = []
     due = time.perf_counter() + SLICE
     for result in work:

@@ -1,4 +1,4 @@
-"""Doing several things at once, of which none is left behind."""
+"""Doing several things at once, without leaving a task behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ async def finish_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
-    """Its result, unless it takes too long; ``what`` says so: "release default/app has not been rendered".
+    """The result of ``work``, within ``seconds``. ``what`` begins the error: "release default/app has not been
+    rendered" becomes "release default/app has not been rendered within 60s".
 
     Raises: RetryableError.
     """
@@ -52,7 +53,7 @@ async def as_one() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 async def until_one_ends(*work: Awaitable[Any]) -> None:
-    """Do it until the first of it ends, well or badly; that ends the rest. A failure is raised when that has ended."""
+    """Do all of it until the first ends, well or badly, and end the rest. Raises what the first has failed with."""
     await _do(work, asyncio.FIRST_COMPLETED)
 
 

@@ -30,14 +30,14 @@ class WorkQueue(Generic[K]):
         self._name = name
         self._running: dict[K, tuple[asyncio.Task[None], Interrupt]] = {}
         self._again: set[K] = set()
-        #: Those whose pass has begun, of those that have one.
+        #: Keys of ``_running`` whose pass has begun: the others' tasks have yet to start, and need no second pass.
         self._begun: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
-        #: When each pass has ended that is to be repeated after a while, by the loop's clock.
+        #: When the last pass of a key ended that comes back by itself, by the loop's clock.
         self._put_off: dict[K, float] = {}
         self._stopped = False
         self._meter = METER.queue(name)
-        #: A pass is nobody's who has woken the key: what it reports is not for him.
+        #: Passes run in the context of who made the queue: what they report is not for the one who woke the key.
         self._context = copy_context()
 
     @property
@@ -75,8 +75,8 @@ class WorkQueue(Generic[K]):
             self.wake_later(key, delay)
 
     def wake_failed(self, seconds: float) -> None:
-        """What may have failed every pass in the last so many ``seconds`` is over: those that ended then, and would be
-        repeated after a while, are so now. Who has failed often would be so late."""
+        """Wake the keys whose pass ended within the last ``seconds`` and that would come back by themselves. For when
+        what may have made them all fail (the API server was away) is over: after many failures they would be late."""
         since = asyncio.get_running_loop().time() - seconds
         for key in [key for key, ended in self._put_off.items() if ended >= since]:
             self.wake(key)

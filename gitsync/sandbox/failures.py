@@ -78,9 +78,9 @@ def already_exists(what: Named) -> Failure:
     return Failure(409, "AlreadyExists", f'{what.qualified} "{what.name}" already exists', what.details)
 
 
-def conflict(what: Named, why: str, causes: Sequence[Cause] = ()) -> Failure:
+def conflict(what: Named, why: str) -> Failure:
     message = f'Operation cannot be fulfilled on {what.qualified} "{what.name}": {why}'
-    return Failure(409, "Conflict", message, what.details | _causes(causes))
+    return Failure(409, "Conflict", message, what.details)
 
 
 def apply_conflict(causes: Sequence[Cause]) -> Failure:

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     repo: Annotated[str, Spec(_REPOSITORY, "URL or path")] = Field(
         "",
         description="The Git repository to sync: https, ssh or a local path. Without one, gitsync serves the "
-        "HelmReleases that are applied to the cluster by other means.",
+        "HelmReleases, Kustomizations and sources that are applied to the cluster by other means.",
         repr=False,  # may hold a user and password
     )
     branch: Annotated[str, Spec(_REPOSITORY, "name", default="the remote's default")] = Field(

@@ -10,10 +10,10 @@ from gitsync.signatures.keys import TrustedKeys
 _PGP, _SSH, _X509 = "-----BEGIN PGP SIGNATURE-----", "-----BEGIN SSH SIGNATURE-----", "-----BEGIN SIGNED MESSAGE-----"
 
 
-def signer_of(signature: str, payload: bytes, keys: TrustedKeys, now: datetime | None = None) -> str:
+def signer_of(signature: str, payload: bytes, keys: TrustedKeys) -> str:
     """The trusted key that has signed ``payload``: the id of a PGP key, or the fingerprint of one of SSH.
 
-    ``now`` is when keys must not have expired, this moment by default. Takes time: call it in a thread.
+    Keys must not have expired by now. Takes time: call it in a thread.
     Raises: NotVerified, with words that go after the name of what is signed.
     """
     text = signature.strip()
@@ -26,7 +26,7 @@ def signer_of(signature: str, payload: bytes, keys: TrustedKeys, now: datetime |
             raise NotVerified("it has a PGP signature, and there are no PGP keys that are trusted")
         from gitsync.signatures.pgp import pgp_signer
 
-        return pgp_signer(text.encode(), payload, keys.pgp, now or datetime.now(UTC))
+        return pgp_signer(text.encode(), payload, keys.pgp, datetime.now(UTC))
     if text.startswith(_SSH):
         if not keys.ssh:
             raise NotVerified("it has an SSH signature, and there are no SSH keys that are trusted")

@@ -193,7 +193,7 @@ class _Signature:
         if kind.startswith(_SK):
             flags, counter = signature.take(1), signature.take(4)
             if not flags[0] & _PRESENT:
-                raise ValueError("nobody was there")
+                raise ValueError("the security key says that nobody touched it")
             message = hashlib.sha256(application).digest() + flags + counter + hashlib.sha256(message).digest()
         signature.end()
         if algorithm != kind and not (kind == "ssh-rsa" and algorithm in _RSA):

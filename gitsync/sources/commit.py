@@ -1,5 +1,5 @@
-"""The sources as a commit would have them: where ``plan``, ``diff``, ``verify`` and ``validate`` have charts and trees
-from."""
+"""The sources as a commit would have them: ``plan``, ``diff``, ``verify`` and ``validate`` take charts and trees from
+these."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ class Brought:
     buckets: dict[ObjectKey, Bucket] = field(default_factory=dict)
     charts: dict[ObjectKey, HelmChart] = field(default_factory=dict)
     generators: dict[ObjectKey, ArtifactGenerator] = field(default_factory=dict)
-    #: What it has and cannot be read, with why: of other kinds, too.
+    #: Objects that it has and that cannot be read, with the error; of other kinds, too.
     unread: dict[ObjectKey, ManifestError] = field(default_factory=dict)
 
     @classmethod
     def of(cls, desired: Desired) -> Brought:
-        """All of a commit that is known in whole."""
+        """All sources of a commit."""
         brought = cls()
         brought.add(desired)
         return brought
 
     def add(self, desired: Desired) -> None:
-        """What one more part of the commit brings."""
+        """Add the sources of one more part of the commit."""
         self.helm.update(desired.helm_repositories)
         self.oci.update(desired.oci_repositories)
         self.git.update(desired.git_repositories)
@@ -84,8 +84,8 @@ def sources_of_commit(
     watches: Watches = MappingProxyType({}),
     generators: Iterable[ArtifactGenerator] = (),
 ) -> SourcesOfCommit:
-    """Those that a commit brings first, and others as the cluster, if there is one, has them: its ``generators``, and
-    what its ``watches`` show."""
+    """The sources of a commit, and all others as the cluster, if there is one, has them, by its ``generators`` and
+    ``watches``."""
     helm_watch, oci_watch, git_watch, bucket_watch, chart_watch = (
         watches.get((SOURCE_GROUP, kind))
         for kind in (HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET, HELM_CHART)

@@ -14,18 +14,18 @@ from gitsync.manifests.limits import MAX_IGNORE_BYTES, MAX_IGNORE_FILES
 from gitsync.packed import TextMap, Texts
 from gitsync.tree import Entries, FileList, ReadBlobs, Tree, TreeEntry
 
-#: A .sourceignore in a folder that is not looked at may be of any size: what is longer is never read.
+#: Stands for a .sourceignore that is too long: such a file is never read, since it may be of any size.
 _TOO_LONG = b"#" * (MAX_IGNORE_BYTES + 1)
 
 
 class Composition:
-    """Files of several trees as one. A later ``mount`` takes the place of what is there. All that takes long, and is
-    not awaited, is for threads."""
+    """Files of several trees as one. A later ``mount`` replaces files that are there. Its functions that are not async
+    take long: call them in a thread."""
 
     def __init__(self, tree: Tree, entries: Entries) -> None:
         self.revision = tree.revision
         self._entries = entries
-        #: Trees themselves, with lists of all their files, are not kept.
+        #: Readers only: the trees, with their lists of all files, are not kept.
         self._first = tree.reader
         self._others: list[tuple[Entries, ReadBlobs]] = []
 
@@ -53,11 +53,11 @@ class Composition:
         self._entries = Entries(FileList.of(merge(kept, added, key=attrgetter("path"))))
 
     def without(self, left_out: Callable[[str], bool]) -> None:
-        """Leave out what has such a path."""
+        """Leave out the files of whose paths ``left_out`` says so."""
         self._entries = self._entries.without(left_out)
 
     async def rules(self, ignore: str | None) -> IgnoreRules:
-        """What the .sourceignore files and ``ignore`` say, or else Flux's defaults.
+        """The rules of the .sourceignore files and of ``ignore``, or else Flux's defaults.
 
         Raises: ArtifactError for patterns that cannot be read; what the trees raise.
         """
@@ -75,7 +75,8 @@ class Composition:
         return rules
 
     def tree(self, *beside: TextMap, whole: Tree | None = None) -> Tree:
-        """All of it. ``beside`` is what the first tree's reader keeps; ``whole`` is what it is a part of."""
+        """All files as one tree. ``beside`` is what the first tree's reader keeps in memory, for weighing it;
+        ``whole`` is the tree of which this is a part."""
         if not self._others:
             return Tree(self.revision, self._entries, self._first, beside=beside, whole=whole)
         reader = self._reader()
@@ -86,7 +87,7 @@ class Composition:
 
 
 class Readers:
-    """Reads each blob from the tree that it is of: those that are not of the first one by their ids."""
+    """Reads each blob from its own tree. ``numbers`` has, by blob id, the reader of those that are not in the first."""
 
     def __init__(self, readers: Sequence[ReadBlobs], numbers: TextMap) -> None:
         self.numbers = numbers
@@ -94,7 +95,7 @@ class Readers:
 
     @classmethod
     def of(cls, first: ReadBlobs, others: Iterable[tuple[Iterable[TreeEntry], ReadBlobs]]) -> Readers:
-        """``others`` have these files; what several have is the first one's of them."""
+        """Readers of several trees. ``others`` have these files; a blob that several have is read from the first."""
         readers, ids, numbers = [first], Texts(), Texts()
         for entries, read in others:
             added = sorted({entry.blob_id for entry in entries if entry.blob_id})

@@ -1,4 +1,4 @@
-"""The sources of a cluster: watched, queued, reconciled, and those that use them told."""
+"""The sources of a cluster: watched, queued and reconciled; those that use them are told of changes."""
 
 from __future__ import annotations
 
@@ -57,10 +57,11 @@ GRACE = 1.0
 #: Seconds between two looks for mirrors that nobody has used for long.
 SWEEP_INTERVAL = 24 * 3600.0
 _SWEEP = "unused git mirrors"
-#: Seconds in which a commit that is carried out is given time to change what it changes beside its charts.
+#: Seconds that a new commit has to apply its changes of HelmCharts, before these are looked at for its new charts.
 AFTER_COMMIT = 2.0
 
-#: Looks at a source that came, changed, went or is due. Returns seconds until another try before it is due, or None.
+#: Reconciles a source that is new, has changed, is gone or is due. Returns seconds until another try, None for when it
+#: is due.
 Reconcile = Callable[[ObjectKey, "Interrupt"], Awaitable[float | None]]
 #: Whether a release has to look again because of what changed.
 Concerns = Callable[[HelmRelease], bool]
@@ -151,7 +152,7 @@ class Sources:
         self._sweeping: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[Concerns], None]] = []
         self._tree_listeners: list[Callable[[Callable[[ObjectKey], bool]], None]] = []
-        #: Is told of ExternalArtifacts that have stayed the same by another revision of what they are made of.
+        #: Called with each ExternalArtifact that is still the same at a new revision of its sources.
         self.on_settled: Callable[[ObjectKey], None] = lambda _: None
         kinds = (HELM_REPOSITORY, OCI_REPOSITORY, BUCKET, GIT_REPOSITORY)
         helm, oci, bucket, git = (cluster.watch(SOURCE_GROUP, kind, namespace=cluster.namespace) for kind in kinds)
@@ -161,20 +162,10 @@ class Sources:
         self._buckets = Buckets(cluster, fetched.buckets, bucket, events, self._on_change)
         self._git = GitRepositories(cluster, fetched.git, fetched.logins, artifacts, git, events, self._on_change)
         self._locator = ChartLocator(self._repositories, artifacts, fetched, self._oci, self._git, self._buckets)
-        #: What Kustomizations are built from.
+        #: Finds the trees that Kustomizations are built from.
         self.trees = Trees(artifacts, self._git, self._oci, self._buckets)
         generators = cluster.watch(SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR, namespace=cluster.namespace)
-        self._generators = ArtifactGenerators(
-            cluster,
-            generators,
-            events,
-            self._on_change,
-            lambda key: self.on_settled(key),
-            Making(self.trees.input_of, fetched.unpacker, fetched.trees),
-            self.trees.revision_of,
-            self.trees.is_coming,
-            is_shared=lambda: artifacts.is_shared,
-        )
+        self._generators = self._generators_of(cluster, generators, events)
         of_source = OfSource(self._revision_of, self._place_of, self._is_coming)
         located, unpacked = self._locator.located, ChartTrees(fetched.unpacker, fetched.trees)
         self._charts = HelmCharts(cluster, charts, events, self._on_chart_change, located, of_source, unpacked)
@@ -199,6 +190,19 @@ class Sources:
         artifacts.served = cluster.namespace
         artifacts.subscribe(self._on_artifact_change)
 
+    def _generators_of(self, cluster: Cluster, watch: Informer, events: EventRecorder) -> ArtifactGenerators:
+        return ArtifactGenerators(
+            cluster,
+            watch,
+            events,
+            self._on_change,
+            lambda key: self.on_settled(key),
+            Making(self.trees.input_of, self.fetched.unpacker, self.fetched.trees),
+            self.trees.revision_of,
+            self.trees.is_coming,
+            is_shared=lambda: self.artifacts.is_shared,
+        )
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[dict[tuple[str, str], Informer]]:
         """Watch and reconcile. Yields the watches, by group and kind, for whoever can use them too."""
@@ -209,7 +213,7 @@ class Sources:
             if await self._may_read_charts(stack):
                 self._controllers.append(self._packaging)
             controllers = (*self._controllers, self._making)
-            for controller in controllers:  # all are looked into before one of them tells the others of a change
+            for controller in controllers:  # only now, since a change of one source is passed on to all kinds
                 await stack.enter_async_context(controller.watch)
             for controller in controllers:
                 await stack.enter_async_context(controller.serving())
@@ -217,7 +221,7 @@ class Sources:
             yield {**watches, (SOURCE_EXTENSIONS_GROUP, ARTIFACT_GENERATOR): self._making.watch}
 
     async def _may_read_charts(self, stack: AsyncExitStack) -> bool:
-        """HelmCharts came late: who was given the rights of an older version goes without them."""
+        """Whether HelmCharts may be read: the rights of an older installation do not include them."""
         try:
             await stack.enter_async_context(self._packaging.watch)
         except Forbidden as error:
@@ -236,12 +240,12 @@ class Sources:
         return await self._git.demanded()
 
     def subscribe(self, listener: Callable[[Concerns], None]) -> None:
-        """Have ``listener`` called whenever a source holds something else than before; with what says of a release
-        whether that concerns it."""
+        """Have ``listener`` called whenever a source has changed, with a function that says whether a release uses that
+        source."""
         self._listeners.append(listener)
 
     def subscribe_to_trees(self, listener: Callable[[Callable[[ObjectKey], bool]], None]) -> None:
-        """Have ``listener`` called whenever sources have another tree; with what says of one whether it has."""
+        """Have ``listener`` called whenever sources have a new tree, with a function that says whether a source has."""
         self._tree_listeners.append(listener)
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
@@ -249,7 +253,7 @@ class Sources:
         return await self._locator.locate(release)
 
     def _sweep(self) -> None:
-        """Once a day, when all GitRepositories have long been looked at."""
+        """Remove mirrors on disk that no GitRepository uses; once a day, when all have been looked at."""
         self._sweeping = asyncio.get_running_loop().create_task(self.fetched.git.mirrors.sweep(), name=_SWEEP)
 
     def _on_secret_change(self, source: ObjectKey, why: str) -> None:
@@ -258,24 +262,25 @@ class Sources:
                 controller.wake(source, interrupt=why)
 
     def _on_repository_change(self, repository: ObjectKey) -> None:
-        """Another index: releases from it, or with dependencies in it, may have another version to go to."""
+        """A HelmRepository has a new index: there may be a new version for charts, or dependencies, from it."""
         url = self._repositories.url_of(repository)
         self._tell(lambda release: self._locator.needs(release.key, release.source, repository, url))
         self._wake_charts(lambda chart, source: self._locator.needs(chart, source, repository, url))
 
     def _on_change(self, repository: ObjectKey) -> None:
-        """Another artifact, or none any more: who uses it has another chart or tree, or another reason to wait."""
+        """A source has a new artifact, or none any more: tell the releases and Kustomizations that use it."""
         self._tell(lambda release: release.source == repository)
         self._wake_charts(lambda _, source: source == repository)
         self._tell_of_trees(lambda source: source == repository)
 
     def _on_chart_change(self, chart: ObjectKey) -> None:
-        """A HelmChart stands for another chart, or for none any more."""
+        """A HelmChart has a new chart, or none any more."""
         self._tell(lambda release: release.source == chart)
         self._tell_of_trees(lambda source: source == chart)
 
     def _on_artifact_change(self, repository: SyncedRepository) -> None:
-        """A commit is carried out: releases that no commit of this repository changes may have another chart by it."""
+        """A new commit of a synced repository is being applied: releases that take a chart from it, and that are not
+        changed by it themselves, may have a new chart."""
         self._git.carried_out(repository)
         self._tell(lambda release: self.artifacts.wakes(repository, release))
         # Later: the commit may change the HelmChart, too, once that is applied.
@@ -296,13 +301,13 @@ class Sources:
         return self._repositories.revision_of(source)
 
     def _place_of(self, source: ObjectKey) -> str:
-        """Where the source of a HelmChart is read from."""
+        """The URL of a HelmChart's source, without credentials."""
         live = next((it.watch.get(source) for it in self._controllers if it.kind == source.kind), None)
         url = redacted(url_in(live)) if live is not None else ""
         return url or f"{source.kind.lower()}/{source.namespaced_name}"
 
     def _is_coming(self, source: ObjectKey) -> bool:
-        """Whether the source of a HelmChart is yet to say what it has."""
+        """Whether the source of a HelmChart has yet to be read."""
         if source.kind != HELM_REPOSITORY:
             return self.trees.is_coming(source)
         return self._repositories.is_coming(source)

@@ -1,4 +1,4 @@
-"""The keys that artifacts and charts have to be signed with, or who has to sign them, as ``verify`` says."""
+"""Whose cosign signatures artifacts and charts must have, by ``spec.verify``: keys, or identities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROOT = "trusted_root.json"
 
 
 def plain_verification(wanted: Verification | None, namespace: str) -> CosignVerification | None:
-    """Which signatures are asked for, without the keys; None for none. What is refused is no matter here."""
+    """Which signatures are asked for, without the keys; None for none. Does not check whether it is supported."""
     if wanted is None:
         return None
     reference = wanted.secret_ref or wanted.trusted_root_secret_ref
@@ -31,7 +31,7 @@ def plain_verification(wanted: Verification | None, namespace: str) -> CosignVer
 
 
 async def verification_of(cluster: Cluster, wanted: Verification | None, namespace: str) -> CosignVerification | None:
-    """The same with the keys, or the trusted root, that its Secret holds.
+    """Which signatures are asked for, with the keys or the trusted root from its Secret; None for none.
 
     Raises: NotVerified, ApiError, ClusterUnavailable.
     """

@@ -1,4 +1,4 @@
-"""What is taken off an object of Flux's kinds that has nothing left to clean up."""
+"""Removes Flux's finalizer from objects that have nothing to clean up."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 async def remove_finalizer(cluster: Cluster, key: ObjectKey, manifest: Manifest) -> None:
-    """Take off the finalizer that Flux's controllers put on all that they serve: they would remove something of their
-    own first. Nothing when there is none. Raises: ApiError, ClusterUnavailable."""
+    """Remove the finalizer that Flux's controllers put on all objects that they serve (to remove artifacts of their
+    own), if it is there. Raises: ApiError, ClusterUnavailable."""
     metadata = manifest["metadata"]
     finalizers = metadata.get("finalizers") or ()
     if FINALIZER not in finalizers:

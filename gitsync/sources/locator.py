@@ -34,8 +34,8 @@ from gitsync.sources.resolve.treeartifact import TreeArtifact
 
 
 class ChartLocator:
-    """See ChartSource. ``repositories``, ``oci_repositories``, ``git_repositories``, ``buckets``, ``helm_charts`` and
-    ``artifacts`` say what the sources are, ``fetched`` has what they hold."""
+    """See ChartSource. ``repositories``, ``oci_repositories``, ``git_repositories``, ``buckets``, ``helm_charts``
+    and ``artifacts`` know the sources, ``fetched`` fetches and keeps what these have."""
 
     def __init__(
         self,
@@ -52,9 +52,9 @@ class ChartLocator:
         )
         self._oci_repositories = oci_repositories or CommitOCIRepositories(fetched.artifacts, fetched.logins, {})
         self.buckets: BucketLookup = buckets or CommitBuckets(fetched.buckets, {})
-        #: Those of nobody at first: to find what one stands for takes this.
+        #: HelmCharts find their charts through this locator, so they are set after it was made.
         self.helm_charts: ChartLookup = CommitHelmCharts(self.located, {})
-        #: The artifacts that are made of other sources; of nobody, too.
+        #: ExternalArtifacts, which are made of other sources; set afterwards, too.
         self.made: Callable[[ObjectKey], Awaitable[TreeArtifact]] = _nothing_is_made
         self._artifacts = artifacts
         self._fetched = fetched
@@ -86,11 +86,11 @@ class ChartLocator:
         return await locate_in(self._fetched, spec, choice, signed)
 
     def is_synced(self, source: ObjectKey) -> bool:
-        """Whether a source is the synced repository by another name."""
+        """Whether a source is a GitRepository that names the synced repository."""
         return source.kind == GIT_REPOSITORY and self._artifacts.meant_by(source) is not None
 
     async def _tree_of(self, wanted: WantedChart) -> Artifact:
-        """Of the synced repository, or of another GitRepository that is there."""
+        """The tree of the synced repository, or of another GitRepository that exists."""
         source, release = wanted.source, wanted.release
         sync = sync_of(release.metadata.labels) if release is not None else ""
         if self._artifacts.declared(source) is not None and self._artifacts.find(source, sync) is None:
@@ -132,7 +132,7 @@ async def locate_in(
     wanted: ChartChoice,
     signed: CosignVerification | None = None,
 ) -> ChartArtifact:
-    """A chart of a repository, in its index as it was last read; ``signed`` says by whom it has to be.
+    """A chart of a repository, by its index as it was last read; ``signed`` is the verification that it must pass.
 
     Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
     """

@@ -22,8 +22,8 @@ from gitsync.sources.git import Content, GitArtifacts, GitPlace, GitSpec
 from gitsync.sources.turns import Turns
 from gitsync.tree import Tree, TreeEntry
 
-#: Seconds for which an answer will do: a hundred Kustomizations with one base ask once. A branch that has moved is
-#: noticed when its Kustomization is looked at after that.
+#: Seconds for which an answer is used again, so that a hundred Kustomizations with one base ask once. That a branch has
+#: moved is noticed at the first reconciliation after that.
 FRESH: Final = 5.0
 #: Seconds that one question may take.
 TIMEOUT: Final = 60.0
@@ -31,15 +31,17 @@ TIMEOUT: Final = 60.0
 _MOST: Final = 256
 _MOST_BYTES: Final = 32 << 20
 _COMMIT: Final = 40
-_HINTS: Final = Hints(missing="correct the URL", refused="use a URL that anybody may read: nobody logs in for it")
+_HINTS: Final = Hints(
+    missing="correct the URL", refused="use a URL that anybody may read: gitsync does not log in for remote bases"
+)
 
 
-#: On whose behalf, the repository, the ref, and whether its submodules are wanted.
+#: The namespace on whose behalf it is fetched, the repository, the ref, and whether its submodules are wanted.
 _Key = tuple[str, str, str, bool]
 
 
 class _File(NamedTuple):
-    """What was answered of a file, when that was asked, and how large it is."""
+    """The last answer about a file, when it was given, and the file's size."""
 
     asked: float
     fetched: Fetched
@@ -47,19 +49,20 @@ class _File(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """What it counts of ``_MOST_BYTES``: there are no more than ``_MOST`` of them, however small they are."""
+        """The bytes that it counts of ``_MOST_BYTES``, at least a ``_MOST``-th of these: so there are never more
+        than ``_MOST`` files."""
         return max(self.size, _MOST_BYTES // _MOST)
 
 
 class _Directories(LRUCache[_Key, GitSpec]):
-    """What each directory was last found by; ``dropped`` is told of each that has to go for another one."""
+    """The spec by which each directory was last found; ``dropped`` is called with each entry that is evicted."""
 
     def __init__(self, dropped: Callable[[_Key, GitSpec], None]) -> None:
         super().__init__(_MOST)
         self._dropped = dropped
 
     def popitem(self) -> tuple[_Key, GitSpec]:
-        """Let the one go that was asked for longest ago."""
+        """Evict the entry that was used longest ago."""
         key, spec = super().popitem()
         self._dropped(key, spec)
         return key, spec
@@ -81,7 +84,7 @@ class RemoteBases:
         self._files: LRUCache[str, _File] = LRUCache(_MOST_BYTES, getsizeof=lambda file: file.weight)
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Ends the requests that are under way."""
         await self._downloads.close()
 
     async def fetch(self, remote: Remote, owner: str) -> Fetched:
@@ -108,7 +111,8 @@ class RemoteBases:
         raise missing
 
     def _references(self, key: _Key) -> Iterator[GitReference]:
-        """What a ref may mean, what it has meant before first; else as for git, tags before branches."""
+        """The references that a ref may mean, in the order in which they are tried: what it was last time, else as
+        git does, tags before branches."""
         if (known := self._found.get(key)) is not None:
             yield known.reference
         ref = key[2]
@@ -132,7 +136,7 @@ class RemoteBases:
         return await self._turns.shared(owner, host, shown, self._downloads, remote.url, work)
 
     async def _download(self, written: str, url: URL) -> Fetched:
-        """``url`` may be written in several ways, of which ``written`` is one."""
+        """``written`` is the URL as a kustomization writes it, ``url`` its one normal form."""
         asked = self._clock()
         request = Request(url.with_fragment(None), url, compressed=True, plain=False)
         async with self._http.deadline(url, TIMEOUT, _HINTS), self._http.open(request) as (response, found):

@@ -1,4 +1,4 @@
-"""What the Secrets say that sources name: logins, certificates, proxies."""
+"""Reads the Secrets that sources name: logins, certificates, proxies."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 #: The keys of Secrets with docker configurations, and whether each is in the old form.
 _DOCKER_KEYS = {".dockerconfigjson": False, ".dockercfg": True}
-#: The keys whose content may be said.
+#: The keys whose values are no secrets, and may be in messages.
 _NO_SECRETS = frozenset(
     {"username", "address", "ca.crt", "caFile", "tls.crt", "certFile", "known_hosts", "identity.pub"}
 )
 #: How a certificate begins.
 _PEM = "-----BEGIN"
-#: With SOCKS for git alone, which speaks through curl.
+#: SOCKS proxies are for git alone, which uses curl.
 _GIT_PROXIES = ("http", "https", "socks5")
 
 
@@ -63,9 +63,9 @@ async def read_secret(cluster: Cluster, namespace: str, name: str, url: str) -> 
 
 
 async def trusted_keys(cluster: Cluster, namespace: str, name: str, what: str = "public keys") -> dict[str, bytes]:
-    """The public keys that a Secret holds, by their names; or ``what`` else is trusted by.
+    """The public keys in a Secret, by their names; ``what`` names what is verified with them, in messages.
 
-    Raises: NotVerified when it is missing or cannot be read; ApiError, ClusterUnavailable.
+    Raises: NotVerified when the Secret is missing or cannot be read; ApiError, ClusterUnavailable.
     """
     key = ObjectKey("", "Secret", namespace, name)
     try:
@@ -123,8 +123,8 @@ async def registry_login(
 
 
 async def cloud_account(cluster: Cluster, logins: Logins, namespace: str, name: str, url: str) -> Account | None:
-    """The ServiceAccount in whose name a cloud is asked by a source that gives this ``name``, "" for none; None for the
-    agent's pod.
+    """The ServiceAccount by which a source logs in to a cloud: the one that it names, else (``name`` is "") the default
+    for sources; None for that of the agent's pod.
 
     Raises: SourceUnavailable when it is missing; ApiError, ClusterUnavailable.
     """
@@ -191,7 +191,7 @@ def certificates(secret: dict[str, str], name: str) -> tuple[str, str, str]:
 
 
 async def bucket_keys(cluster: Cluster, namespace: str, name: str, url: str) -> Keys:
-    """Who we are to an S3 server, by the Secret ``name``.
+    """The access key for an S3 server in the Secret ``name``.
 
     Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
     """
@@ -207,8 +207,8 @@ async def bucket_keys(cluster: Cluster, namespace: str, name: str, url: str) -> 
 
 
 async def git_login(cluster: Cluster, logins: Logins, repository: GitRepository) -> GitCredentials:
-    """Who we are to a Git server: by the Secret that a GitRepository names, by a GitHub App that is in it, or by a
-    login of Azure; and through its proxy.
+    """The login for a Git server, and the proxy: from the Secret that a GitRepository names, by a GitHub App that is in
+    it, or by a login of Azure.
 
     Raises: SourceUnavailable, SourceError, LoginRefused, ApiError, ClusterUnavailable.
     """
@@ -254,7 +254,8 @@ async def _app_login(logins: Logins, secret: dict[str, str], name: str, proxy: s
 
 
 def git_credentials(secret: dict[str, str], url: str, name: str, proxy: str = "") -> GitCredentials:
-    """The same out of what the Secret ``name`` holds, with the keys that Flux reads. Raises: SourceError."""
+    """The login for a Git server that the data of the Secret ``name`` holds, with the keys that Flux reads. Raises:
+    SourceError."""
 
     def wrong(why: str, hint: str) -> SourceError:
         return SourceError(f"Secret '{name}' {why}" if name else why, url=redacted(url), hint=hint)

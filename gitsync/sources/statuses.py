@@ -1,4 +1,4 @@
-"""Writes what a reconciler has to say of an object into its status, and only what of that is another."""
+"""Writes what a reconciler reports about an object into its status, as a patch of what differs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def say(
 
 
 async def write(cluster: Cluster, key: ObjectKey, old: S, new: S) -> None:
-    """What of a status is another. That it cannot be written is no failure of what it is about."""
+    """Patches the status with what differs. A patch that fails is logged, and is no failure of the object."""
     changed = new.patch_from(old)
     if not changed:
         return

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 MAX_ARCHIVES = 512 * 1024 * 1024
 MAX_UNPACKED = 256 * 1024 * 1024
 
-#: Seconds after which a file that is being written is one that nobody writes any more.
+#: Seconds after which a temporary file is taken for what a write that broke off has left.
 LONGEST_WRITE = 3600.0
 _UNDER_WAY = ".new-"
 
@@ -45,7 +45,7 @@ class Store:
         self._unpacked = directory / "unpacked"
 
     def archive(self, digest: str) -> Body | None:
-        """The archive with this sha256 (hex); a damaged file is dropped. Other text than a sha256 names no file."""
+        """The archive with this sha256 (hex); a damaged file is dropped. None for text that is no sha256."""
         if re.fullmatch(r"[0-9a-f]{64}", digest) is None:
             return None
         path = self._archives / f"{digest}.tgz"
@@ -75,8 +75,8 @@ class Store:
             _make_room(self._unpacked, MAX_UNPACKED)
 
     def unpacked(self, digest: str, places: Iterable[tuple[int, int]]) -> list[bytes] | None:
-        """Parts of what ``keep_unpacked`` wrote, by where they begin and their sizes in bytes; None when it is not
-        there any more, or shorter. Who asks knows what they must be."""
+        """Parts of the file that ``keep_unpacked`` wrote, by their offsets and sizes in bytes; None when it is gone
+        or shorter. The caller checks their digests."""
         try:
             with (self._unpacked / digest).open("rb") as file:
                 os.utime(file.fileno())
@@ -85,19 +85,19 @@ class Store:
             return None
 
     def text(self, folder: str, name: str) -> Body | None:
-        """What ``keep_text`` wrote."""
+        """The text that ``keep_text`` wrote."""
         try:
             return Body.opened(self._directory / folder / name)
         except OSError:
             return None
 
     def keep_text(self, folder: str, name: str, text: Iterable[bytes]) -> None:
-        """Writes what is known of something, in pieces. ``name`` is made by us, of a digest."""
+        """Writes a text, in pieces. ``name`` is the file's name, which gitsync makes of a digest."""
         with self._writing():
             _write(self._directory / folder / name, text)
 
     def data(self, folder: str, name: str) -> Any:
-        """What ``keep_data`` wrote; None when that cannot be read."""
+        """The value that ``keep_data`` wrote; None when it cannot be read."""
         try:
             kept = self.text(folder, f"{name}.json")
             return json.loads(kept.read()) if kept is not None else None
@@ -105,14 +105,14 @@ class Store:
             return None
 
     def keep_data(self, folder: str, name: str, data: Any) -> None:
-        """The same of what JSON can hold."""
+        """Writes a value as JSON; see ``keep_text``."""
         self.keep_text(folder, f"{name}.json", [json.dumps(data).encode()])
         with self._writing():
             _drop_oldest(self._directory / folder, MAX_NOTES)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """A write that may fail: once that is said, not again until one has gone well."""
+        """Around a write: a failure is logged once, and again only after a write has succeeded."""
         try:
             yield
         except OSError as error:
@@ -129,7 +129,7 @@ class Store:
 
 
 def _make_room(folder: Path, most: int) -> None:
-    """Removes what was unused for longest, until it is ``most`` bytes at most."""
+    """Removes what was unused for longest, until no more than ``most`` bytes are left."""
     _sweep(folder)
     found = []
     for path in folder.iterdir():
@@ -146,7 +146,7 @@ def _make_room(folder: Path, most: int) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what writes that were cut short have left."""
+    """Removes the temporary files of writes that broke off."""
     long_ago = time.time() - LONGEST_WRITE
     for path in folder.glob(f"{_UNDER_WAY}*"):
         with contextlib.suppress(OSError):
@@ -155,7 +155,8 @@ def _sweep(folder: Path) -> None:
 
 
 def _drop_oldest(folder: Path, most: int) -> None:
-    """What was written longest ago goes first: names change with credentials, which rotate."""
+    """Removes the files that were written longest ago. Names change with credentials, and these are rotated: old
+    files would stay for ever."""
     _sweep(folder)
     paths, found = list(folder.glob("*.json")), []
     if len(paths) <= most:

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 class TreesOfKind(Protocol):
-    """Knows the trees of one kind of source, as they were last read. Asks nobody which they are."""
+    """Knows the trees of one kind of source, as they were last read; it asks no server what a source has now."""
 
     async def tree_of(self, source: ObjectKey) -> TreeArtifact:
-        """What was read of ``source`` last, from memory or disk, else fetched once more.
+        """The tree that was read of ``source`` last, from memory or disk, else fetched again.
 
         Raises: SourceNotReady when it does not exist, or could not be read; ArtifactPending when it is yet to be read;
-        what has to be fetched again may fail with another error.
+        fetching again may raise other errors.
         """
 
     def revision_of(self, source: ObjectKey) -> str:
@@ -51,16 +51,16 @@ class Trees:
         self._git = git
         self._kinds: dict[str, TreesOfKind] = {GIT_REPOSITORY: git, OCI_REPOSITORY: oci, BUCKET: buckets}
 
-        #: Of which artifacts are made, and no Kustomization is built.
+        #: Kinds that ArtifactGenerators may take files from, and Kustomizations may not name.
         self._inputs: dict[str, TreesOfKind] = {}
 
     def have(self, generators: ArtifactGenerators, charts: HelmCharts) -> None:
-        """From now on trees of ExternalArtifacts are found, too, which are made of others."""
+        """Adds the trees of ExternalArtifacts, which are made of those of other sources."""
         self._kinds[EXTERNAL_ARTIFACT] = generators
         self._inputs[HELM_CHART] = charts
 
     async def input_of(self, source: ObjectKey) -> TreeArtifact:
-        """The tree of a source as artifacts are made of it. Raises: as ``tree_of``; ArtifactError."""
+        """The tree of a source as an ArtifactGenerator takes files from it. Raises: as ``tree_of``; ArtifactError."""
         artifact = await self.tree_of(source)
         return await as_artifact(artifact) if is_as_committed(source, self._artifacts) else artifact
 
@@ -70,7 +70,7 @@ class Trees:
             return await _carried_out(source, repository, self._git)
         try:
             return await self._kind(source).tree_of(source)
-        except ArtifactPending as error:  # what is found wakes who waits
+        except ArtifactPending as error:  # when it is read, what waits for it is reconciled
             raise SourceNotReady(error.message) from error
 
     def revision_of(self, source: ObjectKey) -> str:
@@ -102,10 +102,10 @@ class Trees:
 
 
 class CommitTrees:
-    """The trees as they are once a commit is carried out: of the synced repository the commit's own, of other sources,
-    as the commit has them, what they have now. ``live`` has the sources of the cluster, ``generators`` gives the
-    ArtifactGenerators that there will be, ``unpacker`` unpacks archives for them; ``charts`` are HelmCharts, which
-    artifacts alone are made of."""
+    """The trees as they are once a commit is carried out: of the synced repository the commit's own, of other
+    sources what these have now, with the specs that the commit gives them. ``live`` has the sources of the cluster,
+    ``generators`` gives the ArtifactGenerators that there will be, ``unpacker`` unpacks archives for them;
+    ``charts`` are HelmCharts, which only ArtifactGenerators take files from."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class CommitTrees:
         self._live = live
         self._generators = generators
         self._making = Making(self._input_of, unpacker)
-        #: What generators make, by their key, with the spec that it was made by.
+        #: By key of a generator: the spec that it was run with, and what it makes.
         self._made: dict[ObjectKey, tuple[ArtifactGenerator, Generated]] = {}
 
     def is_synced(self, source: ObjectKey) -> bool:
@@ -168,7 +168,7 @@ class CommitTrees:
         raise why or unmade(artifact)
 
     async def _generated(self, generator: ArtifactGenerator) -> Generated:
-        """What a generator makes. Raises: SourceNotReady."""
+        """The tree that a generator makes. Raises: SourceNotReady."""
         known = self._made.get(generator.key)
         if known is not None and known[0].spec == generator.spec:
             return known[1]
@@ -189,7 +189,7 @@ class CommitTrees:
         return await as_artifact(artifact) if is_as_committed(source, self._artifacts) else artifact
 
     def revision_of(self, source: ObjectKey) -> str:
-        """See TreeSource; of another source what it says of itself."""
+        """See TreeSource. Of a source other than the synced repository it is the one in its status."""
         if (repository := self._artifacts.find(source)) is not None:
             return repository.revision(repository.current.commit.id) if repository.current is not None else ""
         if source.kind == EXTERNAL_ARTIFACT:

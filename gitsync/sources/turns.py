@@ -18,14 +18,14 @@ _REQUESTS_TO_HOST = 8
 
 
 class Turns:
-    """A server that does not answer holds up those alone who ask it on behalf of the same namespace."""
+    """Requests by namespace: a server that does not answer holds up only those namespaces that ask it."""
 
     def __init__(self) -> None:
         self._shares = Shares(_REQUESTS, "requests to chart repositories", each=_REQUESTS_TO_HOST)
         self._turns: SingleFlight[Any] = SingleFlight()
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Ends the requests that are under way."""
         await self._turns.close()
 
     async def shared(
@@ -38,10 +38,9 @@ class Turns:
         work: Callable[[], Awaitable[T]],
         secrets: frozenset[str] = frozenset(),
     ) -> T:
-        """The result of ``work``, which all share who ask ``flight`` for ``key`` at the same time. Each owner comes to
-        it through a slot of its own: nobody waits in the place of somebody whose slots are taken. ``where`` is for
-        people; ``secrets`` are kept out of what the caller says of it.
-        """
+        """The result of ``work``, shared by all that call with the same ``key`` and ``flight`` at the same time.
+        Each owner needs a free slot of its own first, so that no owner waits for one whose slots are taken.
+        ``where`` is the server's name in messages; ``secrets`` are kept out of what the caller logs."""
         keep_secret(secrets)
 
         async def in_turn() -> T:

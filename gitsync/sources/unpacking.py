@@ -14,7 +14,7 @@ from gitsync.sources.store import Store
 from gitsync.spool import Body
 from gitsync.tree import Entries, FileList, TreeEntry
 
-#: Gives an archive, from disk or once more from where it is from.
+#: Returns an archive's bytes, from disk or fetched again.
 Pull = Callable[[], Awaitable[Body]]
 #: Has a worker unpack an archive, which messages call by the second argument, on behalf of the owner that is the third.
 Unpack = Callable[[Body, str, str], Awaitable[tuple[list[FileOfArchive], bytes]]]
@@ -22,17 +22,17 @@ Unpack = Callable[[Body, str, str], Awaitable[tuple[list[FileOfArchive], bytes]]
 
 @dataclass(frozen=True)
 class Unpacker:
-    """Has archives unpacked. ``store`` keeps their files; without one they are unpacked whenever they are read."""
+    """Unpacks archives in worker processes. ``store`` keeps their files; without one they are unpacked at each read."""
 
     workers: Workers
     store: Store | None = None
 
     async def layer(self, digest: str, where: str, owner: str, pull: Pull) -> Unpacked:
-        """The files of a layer (by its sha256 in hex). Raises: ArtifactError; what ``pull`` raises."""
+        """The files of a layer, by the layer's sha256 in hex. Raises: ArtifactError; what ``pull`` raises."""
         return await self._unpacked(digest, where, owner, pull, self.workers.untar)
 
     async def archive(self, digest: str, where: str, owner: str, pull: Pull) -> Unpacked:
-        """The same of a file of an artifact."""
+        """The files of an archive that is itself a file of an artifact."""
         return await self._unpacked(digest, where, owner, pull, self.workers.extract)
 
     async def _unpacked(self, digest: str, where: str, owner: str, pull: Pull, unpack: Unpack) -> Unpacked:
@@ -44,7 +44,7 @@ class Unpacker:
 
 @dataclass
 class Unpacked:
-    """An archive that is read piece by piece."""
+    """The files of an archive, read piece by piece."""
 
     store: Store | None
     digest: str
@@ -54,11 +54,11 @@ class Unpacked:
     how: Unpack
     #: Its files.
     entries: Entries = field(default_factory=lambda: Entries(FileList.of(())))
-    #: By the digests of files, where each begins, and its size.
+    #: By digest of a file: its offset in the unpacked file, and its size.
     places: TextMap = field(default_factory=lambda: TextMap.of({}))
 
     async def unpack(self) -> tuple[list[FileOfArchive], bytes]:
-        """Its files, and the contents of all of them one after the other."""
+        """The list of its files, and the contents of all of them one after the other."""
         listing, contents = await self.how(await self.pull(), self.where, self.owner)
         if self.store is not None:
             await asyncio.to_thread(self.store.keep_unpacked, self.digest, [contents])
@@ -69,7 +69,7 @@ class Unpacked:
         return listing, contents
 
     async def read(self, blob_ids: Sequence[str]) -> dict[str, bytes]:
-        """See ReadBlobs. What is gone from disk, or is another by now, is unpacked once more."""
+        """See ReadBlobs. If the unpacked file is gone from disk or damaged, the archive is unpacked again."""
         found = await asyncio.to_thread(self._read, blob_ids)
         if found is not None:
             return found

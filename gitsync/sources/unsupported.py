@@ -1,7 +1,5 @@
-"""Fields of sources that gitsync does not honour yet, and may not pass over. Pure.
-
-A signature that nobody has checked never counts as checked.
-"""
+"""Fields of sources that gitsync does not honour yet, and must not ignore: an object that has one is refused. A
+signature that would not be checked must not count as checked. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ def refused(source: ChartHolder) -> Iterator[Refusal]:
 
 
 def _refused_with_login(spec: HelmRepositorySpec | OCIRepositorySpec) -> Iterator[Refusal]:
-    """What would show the agent's own login to somebody else than the cloud that has given it."""
+    """The fields that would send the agent's own cloud login to a server other than that cloud's."""
     provider, host = spec.provider, spec.url.removeprefix("oci://").partition("/")[0]
     if why := stranger(provider, host):
         yield "spec.provider", f"{provider}: {why}", "use provider generic, with a secretRef"
@@ -63,7 +61,7 @@ def _refused_of_artifact(source: OCIRepository) -> Iterator[Refusal]:
 
 
 def refused_of_verify(field: str, verify: Verification) -> Iterator[Refusal]:
-    """Ways of signing artifacts that are not checked: by cosign they are."""
+    """Ways of signing that gitsync does not check; it checks cosign's."""
     hint = f"use cosign with the keys of a Secret, or remove {field}, if the artifact may be used without"
     if verify.provider != "cosign":
         why = f"signatures of {verify.provider} are not checked, and what was not checked is not used"
@@ -90,7 +88,7 @@ def _refused_of_git(source: GitRepository) -> Iterator[Refusal]:
     spec = source.spec
     if spec.provider == "aws":
         hint = "use provider generic, with a secretRef that is kept current"
-        yield "spec.provider", "aws is not supported yet: nobody logs in to CodeCommit", hint
+        yield "spec.provider", "aws is not supported yet: gitsync does not log in to CodeCommit", hint
     if spec.provider in ("github", "azure") and not spec.url.startswith("https://"):
         yield "spec.url", f"provider {spec.provider} is for https alone", "use an https URL, or provider generic"
     if spec.provider == "github" and spec.secret_ref is None:
@@ -107,13 +105,17 @@ def _refused_of_bucket(source: Bucket) -> Iterator[Refusal]:
         yield "spec.provider", f"{spec.provider} is not supported yet: its API is not spoken", hint
     if spec.provider == "aws" and spec.secret_ref is None:
         hint = "add spec.secretRef, a Secret with accesskey and secretkey"
-        yield "spec.provider", "aws without secretRef is not supported yet: nobody logs in to a cloud", hint
+        yield (
+            "spec.provider",
+            "aws without secretRef is not supported yet: gitsync does not log in to a cloud for a Bucket",
+            hint,
+        )
     if spec.sts is not None:
         hint = "remove spec.sts, and add spec.secretRef with accesskey and secretkey"
         yield "spec.sts", "is not supported yet: no temporary credentials are fetched", hint
     if spec.service_account_name:
         hint = "remove it, and add spec.secretRef with accesskey and secretkey"
-        yield "spec.serviceAccountName", "is not supported yet: nobody logs in to a cloud", hint
+        yield "spec.serviceAccountName", "is not supported yet: gitsync does not log in to a cloud for a Bucket", hint
 
 
 def check_supported(source: ChartHolder) -> None:

@@ -57,10 +57,11 @@ _FLUX_SYSTEM = ObjectKey("", "Namespace", "", WELL_KNOWN)
 
 @dataclass(frozen=True)
 class SyncResult:
-    """How a sync ended. ``retry``: something failed that may go well without a new commit. ``problems`` are what could
-    not be applied or deleted, ``unready`` what has not become ready, ``left`` what was to be deleted and stays
-    for now. ``changed``: something in the cluster is another; ``why`` is what a commit is held for. ``emptied``: it has
-    made a Namespace anew, and what was in the one that somebody had deleted has gone with that."""
+    """How a sync ended. ``retry``: something failed that may go well without a new commit. ``waiting`` counts the
+    objects that wait for others. ``problems`` are the errors of objects that could not be applied or deleted,
+    ``unready`` of those that have not become ready; ``left`` are objects that were to be deleted and stay for now, in
+    words. ``changed``: it has changed something in the cluster. ``why`` the commit is held, "" if it is not.
+    ``emptied``: it has made a Namespace anew that somebody had deleted, and with it objects of this sync."""
 
     result: Result
     retry: bool = False
@@ -77,12 +78,12 @@ class SyncResult:
 class Syncer:
     """Syncs commits of one source, one at a time; several of these may work side by side on one cluster.
 
-    The ``planner`` says what is to be done. The ``slots`` for concurrent applies are those of the cluster. ``hopeless``
-    ends the wait for releases before its time; who gives it waits for sources as he likes.
+    The ``planner`` says what is to be done. The ``slots`` for concurrent applies are shared by all syncs of the
+    cluster. ``hopeless``, if given, says when waiting for releases is in vain: then the sync ends its wait early.
     """
 
     planner: Planner
-    #: What the releases that are applied here take their charts from.
+    #: The source of the commits; releases may take their charts from it.
     repository: SyncedRepository
     slots: FairSlots
     hopeless: Hopeless | None = None
@@ -90,14 +91,14 @@ class Syncer:
 
     def __post_init__(self) -> None:
         self._held = ""
-        #: The commit that is tried again and again, "" for none, and what was said of it.
+        #: The commit that is being tried again, "" for none, and what the log has said of it.
         self._tried = ""
         self._reminders, self._failures = Reminders(), Failures()
-        #: Called when all of a commit is applied, and what is left is that it becomes ready.
+        #: Called when all of a commit is applied, and has yet to become ready.
         self.on_applied: Callable[[Desired], None] = lambda _: None
-        #: Called when nothing more of a commit is sent for now: it waits for others, or has been applied or refused.
+        #: Called when no more requests are to be sent for now: all objects have been applied or refused, or wait.
         self.on_sent: Callable[[], None] = lambda: None
-        #: What syncs did that were cut short: it is yet to come into the journal, newest first.
+        #: Journal entries of syncs that were cut short, newest first; they have yet to be written.
         self._unwritten: tuple[JournalEntry, ...] = ()
 
     @property
@@ -112,7 +113,7 @@ class Syncer:
 
     @property
     def wanted(self) -> SyncClaims:
-        """Who else wants the objects of this sync, and what it wants itself."""
+        """What this sync wants, and who else wants its objects."""
         return self.planner.wanted
 
     @property
@@ -146,7 +147,7 @@ class Syncer:
         plan = plan.acting_on(desired.commit)
         self._note_returning(plan, before)
         try:
-            # From before anybody takes up the commit: what its HelmReleases want is known when they have been applied.
+            # Before anything is applied: what the commit's HelmReleases want is known only when they have been applied.
             expected = {it.key for it in plan.steps if self.spec.works_on(it.key) and (it.applies or it.refused)}
             with self.index.expecting(expected) as arrived:
                 plan = await self._with_others(plan, desired, full=full)
@@ -163,8 +164,8 @@ class Syncer:
             raise
 
     def _note_returning(self, plan: SyncPlan, before: Inventory) -> None:
-        """Kustomizations that a commit has removed and this one brings again: those that are still being deleted are so
-        by that commit, and not by hand, also when another process deleted them."""
+        """Note the Kustomizations that an earlier commit has removed and this one brings again: those that are still
+        being deleted are deleted by that commit, and not by hand, also if a process before this one began it."""
         for key in filter(self.spec.is_kustomization, plan.wanted):
             if (entry := before.get(key)) is not None and entry.dropped and self.index.ancestry.remover_of(key) is None:
                 self.index.ancestry.set_remover(key, CommitInfo(entry.dropped[-1]))
@@ -182,9 +183,8 @@ class Syncer:
         if plan.prune_skipped and (self.spec.is_root or self.spec.prune):
             report.repeated("warning", "pruning is off for this commit", why=plan.prune_skipped)
         todo = [step for stage in plan.stages for step in stage]
-        leaving = [
-            entry for entry in plan.prune if entry != before.get(entry.key)
-        ]  # what a retry asks again is no news
+        # Entries that an earlier try was to delete already are no news.
+        leaving = [entry for entry in plan.prune if entry != before.get(entry.key)]
         if todo or leaving:
             report.begun = True
             report.repeated(
@@ -206,7 +206,7 @@ class Syncer:
         if self._held == report.commit.id:
             return SyncResult("held", waiting=len(plan.prune), why=plan.held)
         self._held = report.commit.id
-        # It may have been read from elsewhere, and who confirms needs its object.
+        # It may have been read from a Kustomization's status: to confirm the commit takes its ConfigMap.
         await self.store.save_inventory(await self.planner.inventory())
         key = self.store.inventory_key
         report.log.warning(
@@ -222,8 +222,8 @@ class Syncer:
         return SyncResult("held", waiting=len(plan.prune), why=plan.held)
 
     async def _with_others(self, plan: SyncPlan, desired: Desired, *, full: bool) -> SyncPlan:
-        """The plan anew when it comes upon objects of others: these may be about to let go of them by the very same
-        commit, which they take up when it is carried out."""
+        """The plan, made anew if it has met objects of other syncs: these may let go of them by the very same commit,
+        once they know of it."""
         if all(step.verdict != "foreign" for step in plan.steps):
             return plan
         self.claim(plan)
@@ -231,17 +231,17 @@ class Syncer:
         return (await self.planner.plan(desired, full=full, guess=True)).acting_on(desired.commit)
 
     async def _ensure_flux_system(self, plan: SyncPlan, report: Report) -> None:
-        """Makes the namespace ``flux-system``, where objects of ours are to come into it, and nobody has: a repository
-        does not bring it, since `flux bootstrap`, or who sets up Flux's operator, makes it. Whose it is says whoever
-        applies it later."""
+        """Makes the namespace ``flux-system``, if objects of our kinds are to come into it and it is not there: a
+        repository does not bring it, since `flux bootstrap` or the installation of Flux's operator makes it. It is left
+        without an owner: whoever applies it later becomes that."""
         if not any(step.applies and step.key.namespace == WELL_KNOWN and is_own_kind(step.key) for step in plan.steps):
             return
         if _FLUX_SYSTEM in plan.wanted or await self.cluster.find(_FLUX_SYSTEM) is not None:
             return
         manifest: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WELL_KNOWN}}
-        with suppress(ApiError):  # who may not is told so by each object that it keeps from being applied
+        with suppress(ApiError):  # each object that cannot be applied for want of it says so
             await self.cluster.apply(manifest, manager=FIELD_MANAGER)
-            why = "who sets up Flux makes it, and nobody has"
+            why = "objects of this commit are in it, and it did not exist"
             report.log.info("namespace created", namespace=WELL_KNOWN, why=why)
 
     async def _carry_out(
@@ -277,7 +277,7 @@ class Syncer:
         if course.placed:
             plan = plan.placing(course.placed)
             self.claim(plan)
-        self.wanted.claims.set_leaving(self.owner.claimant, ())  # those that are still there stay
+        self.wanted.claims.set_leaving(self.owner.claimant, ())  # releases that are still there stay for now
         self.wanted.claims.set_leaving_syncs(self.owner.claimant, ())
         left = [entry.key for entry in plan.prune if entry.key not in rollout.leaving.forgotten]
         self.wanted.claim("kept", [*left, *plan.unpruned])
@@ -311,15 +311,15 @@ class Syncer:
                 report.failed(step.key, error(step.why), str(step.desired.origin))
 
     def _take_up(self, plan: SyncPlan) -> None:
-        """From here on the plan's commit is what the repository has."""
+        """From here on, the plan's commit is what sources and releases find in the repository."""
         releases = [step for step in plan.steps if self.spec.is_release(step.key)]
         changing = [step.key for step in releases if step.verdict in ("new", "changed")]
         self.index.written(step.desired for step in plan.steps if self.spec.works_on(step.key) and not step.refused)
         self.repository.carry_out(Artifact.of(plan.desired), changing)
 
     def claim(self, plan: SyncPlan) -> None:
-        """From here on, a plan's commit is what Git wants: releases ask before they delete an object, and before they
-        take one."""
+        """From here on, the objects of the plan are what this sync wants: others ask for that before they delete an
+        object or take one over."""
         me = self.owner.claimant
         waiting = {step.key for step in plan.steps if step.holder is not None or step.verdict == "foreign"}
         self.wanted.claims.set_left_alone(me, (step.key for step in plan.steps if _is_left_alone(step)))
@@ -339,7 +339,8 @@ class Syncer:
         if result != "failed":
             self._tried = ""  # what is wrong after this is news
         quiet = result == "succeeded" and not report.changes and not report.begun
-        # That a commit changes nothing is told once, by the sync of the settings: most change nothing for most others.
+        # A commit that changes nothing is only in the journal of the sync of the settings: for most other syncs, most
+        # commits change nothing.
         is_news = before is None or before.commit != commit.id if self.spec.is_root else False
         if quiet and not is_news and await self._is_told(commit):
             return SyncResult(result)
@@ -347,7 +348,7 @@ class Syncer:
         return SyncResult(result)
 
     async def _is_told(self, commit: CommitInfo) -> bool:
-        """Whether the journal has all that was done for a commit, and no failure that has been made good since."""
+        """Whether the journal has all that was done for a commit, without a failure that has been overcome since."""
         newest = next(iter(await self.store.journal()), None)
         is_made_good = newest is not None and newest.commit == commit.id and newest.has_failed
         # A commit that was taken back, as by a forced push, is held no more.
@@ -364,8 +365,8 @@ class Syncer:
 
 
 def _brought(plan: SyncPlan) -> Iterable[HelmRelease | Kustomization]:
-    """What a plan has to apply that wants objects itself; Kustomizations, of which it is heard later that they are as
-    they should be, also where nothing is to be done."""
+    """What a plan brings that wants objects itself: the HelmReleases to apply; and all Kustomizations, since those that
+    need no apply have yet to take up the commit."""
     for step in plan.steps:
         model = step.desired.model
         if step.refused:
@@ -373,21 +374,21 @@ def _brought(plan: SyncPlan) -> Iterable[HelmRelease | Kustomization]:
         if isinstance(model, Kustomization):
             yield model
         elif isinstance(model, HelmRelease) and step.applies:
-            # By its commit, whose chart it is to have, though the release may be there still as it was before.
+            # With the commit stamped: the release is to have the chart of that, though it may still be as before.
             notes = {**model.metadata.annotations, COMMIT_ANNOTATION: plan.desired.commit.id}
             metadata = model.metadata.model_copy(update={"annotations": notes})
             yield model.model_copy(update={"metadata": metadata})
 
 
 def _is_left_alone(step: Step) -> bool:
-    """Whether an object is wanted to be there, and is not applied, also when nobody has looked for it."""
+    """Whether an object is to be there and is never applied by this sync, whether or not somebody has looked for it."""
     manifest = step.desired.manifest
     is_there = step.verdict == "unchanged" and is_left_once_there(manifest)
     return is_there or bool(left_alone(manifest, step.live))
 
 
 def kept_so_far(prune: Iterable[Entry], commit: str) -> list[ObjectKey]:
-    """What a commit before this one has dropped, and nobody could delete."""
+    """The objects that an earlier commit has dropped, and that could not be deleted so far."""
     return [entry.key for entry in prune if any(dropped != commit for dropped in entry.dropped)]
 
 
@@ -400,14 +401,14 @@ def entry_for(step: Step, commit: CommitInfo, before: Inventory) -> Entry:
 
 
 def _entries(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entry]:
-    """Entries to remember before anything is applied, with no digest: nobody can say what an object holds between now
-    and the end of the sync, and a commit that takes this one back halfway has to apply all of it again."""
+    """Entries to write before anything is applied. Objects to apply have no digest: until the sync ends it is not known
+    what they hold, and a commit that reverts this one halfway has to apply all of them again."""
     entries = (entry_for(step, commit, before) for step in plan.steps if step.applies)
     return [replace(entry, digest="", begun=entry.digest) for entry in entries]
 
 
 def _entries_after(plan: SyncPlan, before: Inventory, commit: CommitInfo) -> list[Entry]:
-    """Entries at the end, when all has gone well. What there is no room for then is not to be begun now."""
+    """Entries as they will be if all goes well: if there is no room for them, the sync must not begin."""
     return [entry_for(step, commit, before) for step in plan.steps if step.applies or step.verdict == "unchanged"]
 
 

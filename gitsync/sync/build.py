@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: What is not left out of what Flux itself is made of.
+#: Kinds that are applied even where they are a part of Flux itself: see ``flux_itself``.
 _STAY = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding")
 
 
@@ -48,9 +48,9 @@ async def _nothing() -> list[Verification]:
 @dataclass
 class CommitSource:
     """Reads commits for the sync ``name``. ``path`` is the directory of the repository that holds the manifests, "" for
-    all of it. ``workers`` read the charts that releases take from the repository. ``keys_of`` has keys for what is
-    encrypted in it; ``spec_of`` says how it is built, where its own Kustomization does. ``demands`` says what has to be
-    signed, and by whom."""
+    all of it. ``workers`` read the charts that releases take from the repository. ``keys_of`` gives the keys for what
+    is encrypted; ``spec_of`` says how the directory is built, by its own Kustomization. ``demands`` gives what has to
+    be signed, and by whom."""
 
     mirror: Mirror
     directories: Directories
@@ -71,16 +71,15 @@ class CommitSource:
             await self.verified(commit.id, wanted)
 
     async def verified(self, commit_id: str, wanted: Verification) -> str:
-        """What was verified, in Flux's words. A tag is that which has led to the head. Raises: NotVerified."""
+        """What was verified, in Flux's words; of tags, the one by which the head was found. Raises: NotVerified."""
         found = Resolved(commit_id, self.mirror.source.tag, self.mirror.head_tag)
         return await verified(self.mirror, self.mirror.source.reference, found, wanted)
 
     async def read(self, commit: CommitInfo) -> Desired:
         """What a commit wants, with its own tree.
 
-        A release has another digest when its chart in the repository is another, or a ConfigMap or Secret of values:
-        the sync then applies the HelmRelease again, which brings it everything in one step and says which commit is the
-        cause.
+        The digest of a HelmRelease changes when its chart in the repository does, or a ConfigMap or Secret with values
+        for it: then the sync applies the HelmRelease again, which takes up all changes at once and names the commit.
 
         Raises: GitRefused when the commit has no such directory; GitUnavailable.
         """
@@ -104,9 +103,11 @@ class CommitSource:
         return await self.directories.read(commit, tree, self.path, self.keys_of, self.spec_of)
 
     async def _left_of(self, tree: Tree, desired: Desired) -> Tree:
-        """The tree without what the GitRepository leaves out by which the directory's own Kustomization names this
-        repository; the very tree when that is nothing in the directory, or cannot be read. Raises: GitRefused when
-        .sourceignore leaves nothing of the directory, and that GitRepository does not say otherwise."""
+        """The tree without what is ignored by the GitRepository by which the directory's own Kustomization names
+        this repository. It is the same tree when nothing in the directory is ignored, or the patterns cannot be read.
+
+        Raises: GitRefused when .sourceignore leaves nothing of the directory, and that GitRepository does not say
+        otherwise."""
         bare = await unruled(tree, self.path) if not desired.files else None
         if bare is not None:
             desired = await self._read(desired.commit, bare)
@@ -114,14 +115,15 @@ class CommitSource:
         own = [it for it in models if isinstance(it, Kustomization) and it.path == self.path]
         declared = next((it for root in own if (it := self._declared(root.source, desired)) is not None), None)
         left = tree
-        with suppress(ArtifactError):  # which the GitRepository says itself
+        with suppress(ArtifactError):  # the GitRepository's own reconciliation reports it
             left = await without_ignored(tree, self.path, less(declared))
         if bare is not None:
             await check_left(left, self.path)
         return left
 
     def _without_flux(self, desired: Desired) -> Desired:
-        """Without what runs Flux itself, which a repository of ``flux bootstrap`` holds: gitsync does its work."""
+        """Without the objects that run Flux itself, which a repository of ``flux bootstrap`` has: gitsync takes its
+        place."""
         left_out = flux_itself(desired)
         if left_out:
             why = "they are labelled app.kubernetes.io/part-of: flux, and gitsync does what they do"
@@ -135,13 +137,14 @@ class CommitSource:
         return self._declared(release.source, desired) is not None
 
     def _declared(self, key: ObjectKey, desired: Desired) -> GitRepository | None:
-        """A GitRepository of the commit that means this repository."""
+        """The GitRepository ``key`` of the commit if it names this repository, else None."""
         declared, source = desired.git_repositories.get(key), self.mirror.source
         head = Head(source.url, source.reference, self.mirror.default_branch, self.mirror.cloned_from)
         return declared if declared is not None and head.is_meant_by(key, declared, brought=True) else None
 
     async def _chart(self, release: HelmRelease, desired: Desired, artifacts: dict[Content, Artifact]) -> str | None:
-        """The identity of a release's chart; ``artifacts`` are by what is left of the commit, and become more."""
+        """The identity of a release's chart; None when it cannot be told. ``artifacts`` has, and gets, the commit's
+        artifact without what a GitRepository ignores, by the ignore rules."""
         wanted, content = WantedChart.of(release), less(self._declared(release.source, desired))
         if wanted is None:
             return None
@@ -151,7 +154,7 @@ class CommitSource:
                 artifacts[content] = replace(whole, tree=await left_of(whole.tree, content))
             return await content_id(wanted, artifacts[content], self._dependencies)
         except (ArtifactError, ChartError):
-            return None  # the release itself says what is wrong with its chart, or its source
+            return None  # the reconciliation of the release, or of its source, reports the error
 
 
 def flux_itself(desired: Desired) -> frozenset[ObjectKey]:
@@ -166,6 +169,6 @@ def flux_itself(desired: Desired) -> frozenset[ObjectKey]:
 
 
 def _values(release: HelmRelease, desired: Desired) -> str:
-    """Another one when an object of the commit is another that the release takes values from; "" without any."""
+    """A digest of the objects of the commit that the release takes values from; "" without any."""
     digests = [desired.objects[key].digest for key in release.value_sources() if key in desired.objects]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16] if digests else ""

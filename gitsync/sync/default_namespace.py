@@ -42,7 +42,7 @@ async def with_default_namespace(desired: Desired, cluster: Cluster, namespace: 
 
 
 def _differ(twins: Sequence[DesiredObject]) -> bool:
-    """Whether objects that turn out to be one are not the same; equal ones are that one object."""
+    """Whether definitions that turn out to be of one object differ; equal ones are one object without an error."""
     return any(twin.manifest != twins[0].manifest for twin in twins)
 
 
@@ -66,6 +66,6 @@ def _as(item: DesiredObject, manifest: Manifest) -> DesiredObject:
 
 
 def _namespaced_by_its_crd(item: DesiredObject, desired: Desired) -> bool:
-    """Whether the commit that brings an object brings a CRD, too, that says its kind is namespaced."""
+    """Whether the commit also brings the CRD of an object's kind, and that says that the kind is namespaced."""
     wanted = DefinedKind(item.key.group, item.key.kind, namespaced=True)
     return any(defined_kind(other.manifest) == wanted for other in desired.objects.values())

@@ -1,4 +1,4 @@
-"""Makes the syncs of a cluster, of what they share."""
+"""Makes the syncs of a cluster, and has what they share."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ CONCURRENT_APPLIES = 16
 
 
 def apply_slots() -> FairSlots:
-    """What bounds the applies at once of all syncs of a cluster."""
+    """The slots for concurrent applies that all syncs of a cluster share."""
     return FairSlots(CONCURRENT_APPLIES, "objects")
 
 
 @dataclass(frozen=True)
 class SyncerFactory:
-    """``wanted`` knows the releases and what everybody wants, ``live`` reads as the agent; ``rules`` are those for
-    syncs that live elsewhere, or are worked on as somebody else. ``under_way`` is told of syncs while they last."""
+    """Makes syncs. ``wanted`` knows the releases and what everybody wants; ``live`` reads objects with the agent's own
+    rights; ``rules`` are for syncs into other clusters or as other users. ``under_way`` follows syncs while they
+    last."""
 
     cluster: Cluster
     wanted: WantedObjects
@@ -45,7 +46,7 @@ class SyncerFactory:
     def make(
         self, spec: SyncSpec, store: InventoryStore, repository: SyncedRepository, hopeless: Hopeless | None = None
     ) -> Syncer:
-        """What applies commits of ``repository``; ``hopeless`` ends a wait for releases before its time."""
+        """The sync of ``repository`` as ``spec`` says; ``hopeless`` is as in ``Syncer``."""
         claims = SyncClaims(self.wanted, spec.owner.claimant, spec.cluster)
         slots = apply_slots() if spec.cluster else self.slots
         planner = Planner(self.cluster, self.wanted.index, claims, spec, store, self.live)

@@ -20,14 +20,14 @@ Phase = Literal["ready", "failed", "waiting", "suspended", "moving"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a release stands, and its own words for it."""
+    """How a release stands, and the message of its Ready condition."""
 
     phase: Phase
     message: str = ""
 
 
 class Outcomes:
-    """Outcomes of releases at one moment; each is worked out once. ``at_rest``: nobody works on them any more."""
+    """Outcomes of releases at one moment; each is worked out once. ``at_rest``: no agent works on them (any more)."""
 
     def __init__(self, index: ReleaseIndex, *, at_rest: bool = False) -> None:
         self._index = index
@@ -65,15 +65,15 @@ class Outcomes:
         return Outcome("moving", message)
 
     def _is_held(self, key: ObjectKey, manifest: Manifest) -> bool:
-        """Whether ``key``, which said that somebody else has an object of it, is so held for good."""
+        """Whether ``key`` is held for good by another owner of an object that it wants, as its status says."""
         hold = self._index.holds.get(key)
-        if hold is None:  # it has been let go of, or nobody has looked since the start
+        if hold is None:  # the other has let go, or the release has not been looked at since the start
             return self._at_rest
         return hold.asked == state_of(manifest) and self.stands(hold)
 
     def stands(self, hold: Hold) -> bool:
-        """Whether nothing that is on its way will end a hold. A release that is changed, or of which nobody can tell
-        what it wants while it moves, may let go."""
+        """Whether nothing that is on its way will end a hold. A holder may let go while it is being changed, or while
+        it is moving and not known to want the object."""
         if hold.owner is None:
             return True
         manifest = self._index.manifest(hold.owner)
@@ -93,9 +93,9 @@ class Outcomes:
         return is_missing or self.of(key).phase in ("failed", "waiting", "suspended")
 
 
-class Settling:
-    """Which of some releases have yet to settle. ``look`` at all that changed, also at others than these; it costs what
-    changed, and what waits for that."""
+class Unsettled:
+    """Those of some releases that have yet to settle. Call ``look`` with every release that has changed, also with
+    others than these; only those and what waits for them are judged again."""
 
     def __init__(self, index: ReleaseIndex, keys: Iterable[ObjectKey]) -> None:
         self._index = index
@@ -103,8 +103,8 @@ class Settling:
         self.look(list(self.open))
 
     def look(self, keys: Iterable[ObjectKey]) -> None:
-        """Judge these again, and who waits for one of them, unless it goes on moving: that changes nothing for others.
-        Whom they wait for need not be among those followed, and may have moved again after it had settled."""
+        """Judge these again, and what waits for them; but not where a release was moving and still is, which changes
+        nothing for others. A dependency need not be followed itself, and may move again after it had settled."""
         outcomes = Outcomes(self._index)
         news = [key for key in keys if not (self._is_followed(key) and outcomes.of(key).phase == "moving")]
         concerned = self._index.concerned_by(news) & self.open if news else ()
@@ -114,7 +114,7 @@ class Settling:
         return key in self.open and self._index.manifest(key) is not None
 
 
-#: Whether none of these releases, all that have not settled, ever will. Asked whenever a release has changed.
+#: Whether none of these releases, which are all that have not settled, ever will. Called when a release has changed.
 Hopeless = Callable[[ReleaseIndex, Collection[ObjectKey]], Awaitable[bool]]
 
 
@@ -137,8 +137,8 @@ class ReleasesSettling:
         return not self._open
 
     async def follow(self, timeout: float, hopeless: Hopeless | None = None) -> None:  # noqa: ASYNC109
-        """Look at them, and at every change of them, until all have settled, ``timeout`` seconds have passed, or those
-        that have not are ``hopeless``."""
+        """Follow the releases until all have settled, ``timeout`` seconds have passed, or those that are left are
+        ``hopeless``."""
         dirty: set[ObjectKey] = set()
 
         def on_change(key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
@@ -147,17 +147,17 @@ class ReleasesSettling:
 
         unsubscribe = self._index.subscribe(on_change)
         try:
-            settling = Settling(self._index, self._open)
-            self._tell(settling.open)
+            unsettled = Unsettled(self._index, self._open)
+            self._tell(unsettled.open)
             async with asyncio.timeout(timeout):
                 while self._open:
                     if hopeless is not None and await hopeless(self._index, self._open):
                         break
                     await self._changed.wait()
                     self._changed.clear()
-                    settling.look(list(dirty))
+                    unsettled.look(list(dirty))
                     dirty.clear()
-                    self._tell(settling.open)
+                    self._tell(unsettled.open)
         except TimeoutError:
             pass
         finally:
@@ -165,7 +165,7 @@ class ReleasesSettling:
         self._tell(set())
 
     def look_again(self) -> None:
-        """Something else than a release has changed that they may have waited for."""
+        """Judge all again: something else than a release has changed that they may have waited for."""
         self._changed.set()
 
     async def settled(self, keys: Iterable[ObjectKey]) -> None:
@@ -193,7 +193,7 @@ class ReleasesSettling:
 
 
 def is_stalled(manifest: Manifest) -> bool:
-    """Given up until something changes, and judged at the present generation and commit."""
+    """Whether a release is Stalled at its present generation and commit: it goes on only when something changes."""
     status = manifest.get("status") or {}
     stalled = get_condition(status.get("conditions"), STALLED)
     stamp = (manifest["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION)

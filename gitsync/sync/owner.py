@@ -1,4 +1,4 @@
-"""Whose an object is, and which commit brought it: what sync writes on everything that it applies. Pure."""
+"""The marks that a sync writes on everything that it applies: whose it is, and which commit brought it. Pure."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _LONGEST_TEXT = 200
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A sync: its name, the namespace that its inventory is in, and where it reads (repository and path; credentials
-    never). ``kustomization`` is the Kustomization that it is, or that stands for it, None without one: what that had
-    applied as Flux's is the sync's."""
+    """A sync: its name, the namespace of its inventory, and where it reads (repository and path, without credentials).
+    ``kustomization`` is the Kustomization that it is, or that stands for it; None without one. Objects that Flux has
+    applied for that Kustomization are the sync's, too."""
 
     name: str
     namespace: str
@@ -64,22 +64,22 @@ class Owner:
 
     @property
     def claimant(self) -> Claimant:
-        """The sync among those who want objects."""
+        """The sync as a claimant."""
         return Claimant("sync", self.full_name)
 
     def owns(self, live: Manifest) -> bool:
-        """Whether a live object carries this sync's mark for exactly itself, be it as gitsync 0.1 wrote it."""
+        """Whether a live object carries this sync's mark for exactly itself, also in the form of gitsync 0.1."""
         return _annotations(live).get(OWNER_ANNOTATION) == self.mark(ObjectKey.of(live)) or self.owned_in_0_1(live)
 
     def owned_in_0_1(self, live: Manifest) -> bool:
-        """Whether its mark is without the namespace of the sync, as gitsync 0.1 wrote it: to be written anew."""
+        """Whether its mark has the form of gitsync 0.1, without the namespace of the sync: then it is written anew."""
         old = replace(self, namespace="").mark(ObjectKey.of(live))
         return bool(self.namespace) and _annotations(live).get(OWNER_ANNOTATION) == old
 
     def has(self, live: Manifest) -> bool:
-        """Whether a live object is this sync's: by its mark, by that of the Kustomization that stands for it and was a
-        sync of its own when it was written, by Flux's labels, where no sync has marked it yet, or by the note of a
-        release that left it to the sync."""
+        """Whether a live object is this sync's, by one of these: its mark; the mark of the Kustomization that stands
+        for this sync, written when that was still a sync of its own; Flux's labels, if no sync has marked the object
+        yet; the note of a release that has left it to this sync."""
         if self.owns(live) or is_left_to(live, self.claimant.written) or self._as_kustomization.owns(live):
             return True
         is_marked = OWNER_ANNOTATION in _annotations(live) or SYNC_LABEL in _labels(live)
@@ -87,12 +87,13 @@ class Owner:
 
     @property
     def flux_labels(self) -> dict[str, str]:
-        """What Flux writes on the objects of its Kustomization, and deletes none without; empty where it has none."""
+        """The labels that Flux writes on the objects of its Kustomization, and without which it deletes none; empty
+        without a Kustomization."""
         key = self.kustomization
         return {} if key is None else {KUSTOMIZE_NAME_LABEL: key.name, KUSTOMIZE_NAMESPACE_LABEL: key.namespace}
 
     def is_labelled(self, live: Manifest) -> bool:
-        """Whether a live object carries these labels, be it none."""
+        """Whether a live object carries all of ``flux_labels``."""
         return self.flux_labels.items() <= _labels(live).items()
 
     def other(self, live: Manifest) -> str:
@@ -105,7 +106,7 @@ class Owner:
 
     @property
     def _as_kustomization(self) -> Owner:
-        """The sync that the Kustomization is which stands for this one, as long as it does not; without one this."""
+        """The sync that the Kustomization which stands for this one would be by itself; without one, this sync."""
         key = self.kustomization
         return self if key is None else Owner(key.name, key.namespace, "")
 
@@ -122,8 +123,8 @@ def stamped(
     """The object as it is applied: with its owner, the commit and the place it comes from.
 
     ``edges`` are the places of a HelmRelease's dependsOn entries, ``values_origin`` says where its values are written.
-    ``finalized``: it is not gone before the agent has
-    let it go, which deletes first what it has. The input is not changed.
+    ``finalized``: it gets the agent's finalizer, so that what it has is deleted before it is gone. The input is not
+    changed.
     """
     key = ObjectKey.of(manifest)
     metadata: dict[str, Any] = dict(manifest["metadata"])

@@ -1,7 +1,7 @@
 """What a commit changes: desired objects against the inventory and what is live. Pure.
 
-An object whose content is the one last applied costs nothing; somebody looks only at the others, and at all of them
-when the whole cluster is to be compared (at a start, and at intervals).
+An object whose content is the one last applied costs nothing: only the others are read from the cluster; and all of
+them when everything is to be compared (at a start, and at intervals).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ K = TypeVar("K", bound=Hashable)
 
 #: A commit that deletes more than half of more than so many objects has to be confirmed.
 MASS_PRUNE_FROM = 10
-#: Why an object is new that was there before.
+#: Why an object is new though it had been applied before.
 VANISHED = "vanished from the cluster"
-_WHAT_THEN = "and what nobody else is to have would be deleted"
+_WHAT_THEN = "and those that no other sync or release wants would be deleted"
 
 Verdict = Literal["new", "changed", "drifted", "unchanged", "foreign", "out_of_scope"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One desired object and what is to be done about it. ``why`` says it in words; ``live`` is the object as it is in
-    the cluster, None when it is not there or nobody looked. ``holder`` is a release that has it now: it is applied once
-    that has let go of it."""
+    """One desired object and what is to be done about it; ``why`` gives the reason in words. ``live`` is the object in
+    the cluster, None when there is none or it was not read. ``holder`` is a release that has the object now: the step
+    is taken once that has let go of it."""
 
     desired: DesiredObject
     verdict: Verdict
@@ -68,11 +68,12 @@ class Step:
 
 @dataclass(frozen=True)
 class SyncPlan:
-    """What a sync does: ``stages`` of objects to apply, one after the other; ``prune``, the entries that left Git.
+    """What a sync does: apply the ``stages`` of objects, one after the other, and delete the entries in ``prune``,
+    which have left Git.
 
-    ``desired`` is the commit's content with namespaces filled in, ``steps`` what is found of each of its objects.
-    ``stays`` are entries that would be pruned, and are not.
-    ``held`` says why nothing may be done until somebody confirms ("" for go on); ``prune_skipped`` why pruning is off.
+    ``desired`` is the commit's content with namespaces filled in; ``steps`` has a step for each of its objects, also
+    for those that need no apply. ``stays`` are entries that have left Git and are not pruned. ``held`` says why nothing
+    may be done until somebody confirms it, "" when it may; ``prune_skipped`` why pruning is off.
     """
 
     desired: Desired
@@ -84,29 +85,30 @@ class SyncPlan:
     prune_skipped: str = ""
 
     def acting_on(self, commit: CommitInfo) -> SyncPlan:
-        """The same, with each entry to prune saying that this commit has dropped it."""
+        """The same plan, in which each entry to prune notes that this commit has dropped it."""
         return replace(self, prune=tuple(entry.dropped_by(commit.id) for entry in self.prune))
 
     def placing(self, placed: Mapping[ObjectKey, DesiredObject]) -> SyncPlan:
-        """The same, with objects of which it has turned out what they are, by what they were taken for."""
+        """The same plan, with ``placed`` in place of the objects with these keys: their kinds came meanwhile, and have
+        shown whether they have a namespace."""
         steps = (replace(step, desired=placed.get(step.key, step.desired)) for step in self.steps)
         return replace(self, steps=tuple(steps)) if placed else self
 
     @property
     def wanted(self) -> list[ObjectKey]:
-        """The objects that the sync has, or is to have."""
-        unknown = self.stays if self.desired.bad_paths else ()  # nobody can tell that these have left Git
+        """The objects that the sync wants."""
+        unknown = self.stays if self.desired.bad_paths else ()  # they may still be in a file that cannot be read
         return [*(step.key for step in self.steps if not step.refused), *(entry.key for entry in unknown)]
 
     @property
     def unserved(self) -> list[ObjectKey]:
-        """The HelmReleases and Kustomizations that the agent does not serve."""
+        """The HelmReleases and Kustomizations in namespaces that the agent does not serve."""
         out = [step for step in self.steps if step.verdict == "out_of_scope"]
         return sorted(step.key for step in out if is_release(step.key) or is_kustomization(step.key))
 
     @property
     def unpruned(self) -> list[ObjectKey]:
-        """What has left Git, and stays since the sync does not prune: whoever wants it may have it."""
+        """The objects that have left Git and stay because the sync does not prune: whoever wants one may have it."""
         return [] if self.desired.bad_paths else [entry.key for entry in self.stays]
 
 
@@ -117,8 +119,8 @@ def verdict_of(
     owner: Owner,
     let_go: Callable[[str], bool] = lambda other: False,
 ) -> Step:
-    """What is to be done about one object that somebody looked at. ``let_go`` says whether another sync, which the
-    object belongs to, does not want it any more."""
+    """What is to be done about one object, given its ``live`` state. ``let_go`` says whether another sync, whose the
+    object is, does not want it any more."""
     if why := left_alone(desired.manifest, live):
         return Step(desired, "unchanged", why, live)
     if live is None:
@@ -138,18 +140,18 @@ def verdict_of(
         return Step(desired, "drifted", "is being deleted in the cluster", live)
     if why := _marks_missing(live, owner):
         return Step(desired, "drifted", why, live)
-    # An object is served in every version of its kind; which one it was written in makes no difference.
+    # The same object is served in every version of its kind: a difference of versions is none.
     if differences := subset_differs({**desired.manifest, "apiVersion": live["apiVersion"]}, live):
         if is_unknown:
             return Step(desired, "changed", "changed in Git: " + summary(differences), live)
         return Step(desired, "drifted", "changed in the cluster: " + summary(differences), live)
-    if is_unknown:  # a field that Git has dropped meanwhile is not seen by comparing, and goes with an apply
+    if is_unknown:  # a comparison does not show fields that Git has dropped meanwhile; an apply removes them
         return Step(desired, "drifted", "looked at anew after a restart", live)
     return Step(desired, "unchanged", live=live)
 
 
 def _marks_missing(live: Manifest, owner: Owner) -> str:
-    """What of the marks of its owner an object lacks, in words; "" when it has all of them."""
+    """Which marks of its owner an object lacks, in words; "" when it has all of them."""
     if not owner.owns(live):
         return "lost its owner annotation in the cluster"
     if owner.owned_in_0_1(live):
@@ -158,8 +160,8 @@ def _marks_missing(live: Manifest, owner: Owner) -> str:
 
 
 def _is_begun(entry: Entry, desired: DesiredObject, live: Manifest, owner: Owner) -> bool:
-    """Whether an object has the content that is wanted by an earlier commit, whose sync did not come to its end: then
-    it goes on to be of that commit."""
+    """Whether an object got the wanted content by an earlier commit whose sync was cut short: then it stays marked with
+    that commit."""
     stamp = commit_of(live)
     return (
         entry.begun == desired.digest
@@ -174,7 +176,7 @@ def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, 
     """Steps to apply, in stages: Namespaces, CRDs, the rest, sources, HelmReleases by their dependencies, and
     Kustomizations.
 
-    Dependencies are applied first so that whoever sees a changed release has seen those that it waits for changed too.
+    Dependencies are applied first: whoever sees a changed release on a watch has then seen its dependencies changed.
     """
     todo = [step for step in steps if step.applies]
     by_key = {step.key: step for step in todo}
@@ -194,9 +196,9 @@ def staged(steps: Iterable[Step], order: Graph[ObjectKey]) -> tuple[tuple[Step, 
 
 
 def needs_kept(needed: ObjectKey, left: ObjectKey) -> bool:
-    """Whether ``needed``, which may go only after ``left``, has to stay when that stays: all but the definition of
-    another kind, and rights elsewhere, which nobody can tell to be its own: what is taken from Git is taken away. Of a
-    Namespace it is asked by itself whether somebody has something in it."""
+    """Whether ``needed``, which may be deleted only after ``left``, has to stay when ``left`` stays. So it is, but for
+    the definition of another kind, and for rights in other namespaces: nothing shows that ``left`` needs those, and
+    what is taken out of Git is to be taken away. (Whether a Namespace still has objects in it is checked elsewhere.)"""
     if needed.group == RBAC_GROUP:
         return needed.namespace == left.namespace
     if needed.kind == "Namespace" and not needed.group:
@@ -223,8 +225,8 @@ def to_prune(inventory: Inventory, desired: Collection[ObjectKey]) -> tuple[Entr
 
 
 def mass_prune(prune: Sequence[Entry], inventory: Inventory) -> str:
-    """Why a commit has to be confirmed before it is acted on; "" when it need not be. What moves elsewhere counts: who
-    is to have it is known when the commit is taken up."""
+    """Why a commit has to be confirmed before it is acted on; "" when it need not be. Objects that only move to another
+    sync count, too: who is to have them is not known before the commit is acted on."""
     if len(prune) == len(inventory) > 1:
         return f"it drops everything, all {len(prune)} objects, {_WHAT_THEN}"
     if len(inventory) > MASS_PRUNE_FROM and len(prune) * 2 > len(inventory):
@@ -239,12 +241,17 @@ def prune_prerequisites(
     *,
     rights_last: bool = False,
 ) -> dict[ObjectKey, frozenset[ObjectKey]]:
-    """By entry to delete, those that have to be gone before: of a HelmRelease or Kustomization its dependents; of a
-    plain object those of its namespace, which may work on with it (an account, a Secret), and of a right all of them,
-    which may be removed by it; of a source the HelmReleases that use it (``sources``); of a CRD all but Namespaces; of
-    a Namespace all that is in it, and the HelmReleases and Kustomizations, whose objects may be. ``rights_last``: of an
-    account all other objects, which the sync may delete as that, and of a right those and the accounts: without its
-    account it can be let go. A cycle orders nothing.
+    """For each entry to delete, the entries that have to be gone before it:
+
+    - for a HelmRelease or Kustomization, those that depend on it;
+    - for a plain object, the HelmReleases and Kustomizations of its namespace, which may need it (a ServiceAccount, a
+      Secret) to the end; for RBAC objects, all of these, which may be removed by that right;
+    - for a source, the HelmReleases that use it (``sources``);
+    - for a CRD, everything but Namespaces;
+    - for a Namespace, all that is in it, and all HelmReleases and Kustomizations, since their objects may be in it.
+
+    ``rights_last`` is for a sync that may work as a ServiceAccount of its own: that goes after all other objects, and
+    RBAC objects after the ServiceAccounts. Dependencies in a cycle are ignored.
     """
     keys = [entry.key for entry in entries]
     releases = frozenset(key for key in keys if is_release(key))
@@ -279,7 +286,7 @@ def prune_prerequisites(
 
 
 def is_right(key: ObjectKey) -> bool:
-    """Whether others may be allowed something by an object."""
+    """Whether somebody may have rights by an object: one of RBAC, or a ServiceAccount."""
     return key.group == RBAC_GROUP or _is_account(key)
 
 
@@ -288,7 +295,7 @@ def _is_account(key: ObjectKey) -> bool:
 
 
 def _grouped(pairs: Iterable[tuple[K, ObjectKey]]) -> dict[K, frozenset[ObjectKey]]:
-    """The objects by what comes with them."""
+    """The objects of the pairs, by what comes first in each."""
     found: dict[K, set[ObjectKey]] = {}
     for group, key in pairs:
         found.setdefault(group, set()).add(key)

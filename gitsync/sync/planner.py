@@ -1,4 +1,4 @@
-"""What is to be done for a commit: by what is remembered of the cluster, and by what is there where that may differ."""
+"""Plans a commit: reads what ``plan`` needs of the inventory and the cluster."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Planner:
-    """Plans commits of one sync. ``wanted`` says who else wants an object, releases that have yet to be rendered
-    included."""
+    """Plans commits of one sync. ``wanted`` says who else wants an object, also of releases that have yet to be
+    rendered."""
 
     cluster: Cluster
     index: ReleaseIndex
@@ -63,8 +63,8 @@ class Planner:
 
     async def plan(self, desired: Desired, *, full: bool, guess: bool = False) -> SyncPlan:
         """What would be done for a commit. ``full`` compares every object with the cluster, else only those whose
-        content is not the one last applied. ``guess``: an object that nobody has had is taken as not there, without
-        asking for it; applying it finds out. Writes nothing."""
+        content is not the one last applied. ``guess``: an object that no sync has had so far is taken as not there
+        without reading it; the apply finds out. Writes nothing."""
         desired = await with_default_namespace(desired, self.cluster, self.spec.default_namespace)
         self._stand_for(self.store.kustomization_of(desired))
         inventory = await self.inventory()
@@ -75,13 +75,13 @@ class Planner:
             if self._serves(item.key)
             and (full or self.spec.is_release(item.key) or not _same(item, inventory.get(item.key)))
         ]
-        # What somebody else has is there, though no list of what syncs have applied names it.
+        # An object that a release has is there, though no list of what syncs have applied names it.
         new = {key for key in asked if inventory.get(key) is None and not self.wanted.claimants(key)}
         new -= {item.key for item in objects if is_left_once_there(item.manifest)}
         live = await self.live.read(asked, new=new, labels=self.owner.labels, guess=guess)
         prune = to_prune(inventory, desired.objects.keys())
         news = [entry for entry in prune if not entry.dropped]
-        # What a release has by now is not missing in Git, wherever its file is.
+        # An object that a release has by now has moved there: it is not one whose file can no longer be read.
         missing = [entry for entry in news if not self.wanted.claimants(entry.key, but=self.owner.claimant)]
         unread = unread_errors(desired.unread, ((entry.key, entry.origin) for entry in missing))
         desired = replace(desired, errors=(*desired.errors, *unread))
@@ -90,7 +90,7 @@ class Planner:
         to_be = await self._others_to_be(
             {self.owner.other(found) for found in live.values() if found is not None} - {""}
         )
-        # Comparing a Deployment takes 0.15 ms: thousands would hold up every release.
+        # In slices: comparing a Deployment takes 0.15 ms, and thousands in one go would hold up every release.
         steps = tuple(await in_slices(self._step(item, inventory, live, leaving, to_be) for item in objects))
         return SyncPlan(
             desired,
@@ -103,7 +103,7 @@ class Planner:
         )
 
     def _stand_for(self, kustomization: ObjectKey | None) -> None:
-        """From here on what this Kustomization has, or had as Flux's, is the sync's."""
+        """From here on, the objects of this Kustomization, also those that Flux has applied for it, are the sync's."""
         if kustomization == self.owner.kustomization:
             return
         self.spec = replace(self.spec, owner=replace(self.owner, kustomization=kustomization))
@@ -142,21 +142,21 @@ class Planner:
         return replace(step, holder=holders[0])
 
     async def judged(self, plan: SyncPlan, before: Inventory, item: DesiredObject) -> Step:
-        """What is to be done about an object that is there, though the plan knows of none."""
+        """The step for an object that turned out to be there, though the plan took it for new."""
         live = await self.live.read([item.key])
         other = self.owner.other(found) if (found := live[item.key]) is not None else ""
         to_be = await self._others_to_be({other} - {""})
         return self._step(item, before, live, set(self.leaving(plan.prune)), to_be)
 
     def _unread(self, live: Manifest | None) -> str:
-        """Why another sync, which has an object, may go on wanting it: its commit cannot be read in whole."""
+        """Why the sync that has an object may still want it: some files of its commit cannot be read. "" otherwise."""
         other = self.owner.other(live) if live is not None else ""
         _, why = self.wanted.claims.unread.get(Claimant("sync", other), ("", ""))
         return f"belongs to sync {other!r}, which may go on wanting it: {why}" if why else ""
 
     async def _others_to_be(self, others: Collection[str]) -> dict[Claimant, frozenset[ObjectKey]]:
-        """What these syncs, which have objects that are asked about, will want: as far as they are on their way, or are
-        no more. One that is gone may have left what it had on purpose."""
+        """What these other syncs, which have objects of this commit, will want; only of those that are on their way, or
+        do not exist any more and so want nothing. (One that is gone may have left its objects on purpose.)"""
         if not others:
             return {}
         found = await self.wanted.to_be()
@@ -167,19 +167,20 @@ class Planner:
         return found
 
     async def _is_gone(self, other: str) -> bool:
-        """Whether a sync is neither a Kustomization that is there nor another agent's, which has an inventory."""
+        """Whether a sync does not exist any more: there is neither such a Kustomization nor an inventory of an
+        agent."""
         namespace, _, name = other.rpartition("/")
         if not namespace or self.spec.cluster:
-            return False  # as gitsync 0.1 wrote it, which knew no Kustomizations; or another cluster's agent did
+            return False  # marked by gitsync 0.1, which knew no Kustomizations, or by another cluster's agent
         kustomization = ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, namespace, name)
         try:
             return not await find_all(self.cluster, [kustomization, inventory_key(namespace, name)])
         except ApiError:
-            return False  # who may not look cannot say so
+            return False  # we may not read it, so it may be there
 
     def _let_go(self, key: ObjectKey, to_be: Mapping[Claimant, frozenset[ObjectKey]], other: str) -> bool:
-        """Whether another sync of this agent, which an object belongs to, does not want it any more; or will not, once
-        it has taken up its commit (``to_be``)."""
+        """Whether another sync of this agent, whose an object is, does not want it any more, or will not once it has
+        taken up its commit (``to_be``)."""
         sync = Claimant("sync", other)
         if (wanted := to_be.get(sync)) is not None:
             return key not in wanted
@@ -189,14 +190,14 @@ class Planner:
         return bool(self.spec.cluster) or not is_own_kind(key) or self.cluster.serves(key)
 
     def leaving(self, prune: Iterable[Entry]) -> Iterable[Claimant]:
-        """The releases that are removed with these entries: others may have what they hold at once."""
+        """The releases that are removed with these entries: their objects are free for others at once."""
         for entry in prune:
             live = self.index.manifest(entry.key) if self.spec.is_release(entry.key) else None
             if self._goes(live):
                 yield Claimant.of_release(entry.key)
 
     def leaving_syncs(self, prune: Iterable[Entry]) -> Iterable[Claimant]:
-        """Those of the Kustomizations that are removed with these entries: they take up no commit any more."""
+        """The syncs of Kustomizations that are removed with these entries: they take up no commit any more."""
         for entry in prune:
             if self.spec.is_kustomization(entry.key) and self._goes(self.index.others.manifest(entry.key)):
                 yield Claimant("sync", entry.key.namespaced_name)
@@ -205,7 +206,7 @@ class Planner:
         return live is not None and self.owner.has(live) and not prune_disabled(live)
 
     async def remember(self, inventory: Inventory) -> None:
-        """From here on this is what is known to be in the cluster."""
+        """Write the inventory; from here on, it is what is known to be in the cluster."""
         await self.store.save_inventory(inventory)
         self._inventory = inventory
 
@@ -228,5 +229,5 @@ def _why_not_pruned(desired: Desired, prune: bool) -> str:
         return "--no-prune"
     bad = sorted(desired.bad_paths)
     if bad:
-        return f"{listed(bad)} cannot be read, so nobody knows what left Git"
+        return f"{listed(bad)} cannot be read, so it is not known what left Git"
     return ""

@@ -1,4 +1,4 @@
-"""What an object's own annotations or labels say of how it is applied: those of Flux's kustomize-controller. Pure."""
+"""How an object is to be applied, by its own annotations or labels: those of Flux's kustomize-controller. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _SSA, _FORCE = f"{_PREFIX}/ssa", f"{_PREFIX}/force"
 
 
 def left_alone(manifest: Manifest, live: Manifest | None) -> str:
-    """Why an object is not applied, "" when it is: by ``ssa: Ignore`` or ``reconcile: disabled``, in Git or on the
-    object; by ``ssa: IfNotPresent`` once it is there."""
+    """Why an object is not applied, "" when it is: it has ``ssa: Ignore`` or ``reconcile: disabled``, in Git or in the
+    cluster; or ``ssa: IfNotPresent``, and is there."""
     for found in (manifest, live):
         if found is None:
             continue
@@ -26,7 +26,7 @@ def left_alone(manifest: Manifest, live: Manifest | None) -> str:
 
 
 def is_left_once_there(manifest: Manifest) -> bool:
-    """Whether an object is not applied when it is there, whoever has put it there: ``ssa: IfNotPresent``."""
+    """Whether an object is only created, and left as it is once it exists: ``ssa: IfNotPresent``."""
     return says(manifest, _SSA, "ifnotpresent")
 
 

@@ -38,11 +38,11 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two comparisons of everything in Git with the cluster.
 FULL_INTERVAL = 600.0
-#: Seconds for somebody to have deleted what he wants no more.
+#: Seconds for a release or sync to delete an object that it does not want any more.
 DELETED_WITHIN = 2.0
-#: Seconds until everything is compared that may have gone with its Namespace.
+#: Seconds until everything is compared after a Namespace was deleted, and objects with it.
 SOON = 0.1
-#: Seconds between two looks whether a commit that is held has been confirmed.
+#: Seconds between two looks whether a held commit has been confirmed.
 CONFIRMED_WITHIN = 3.0
 
 
@@ -59,7 +59,7 @@ class SyncReconciler:
         self._name = syncer.owner.full_name
         self._log = log.bind(**syncer.spec.context)
         self._wanted: CommitInfo | None = None
-        #: When the commit was found that is not ready yet, by the monotonic clock; 0.0 when it is.
+        #: When the newest commit was found, by the monotonic clock; 0.0 once it is ready.
         self._found = 0.0
         self._synced: Tree | None = None
         self._full = True
@@ -76,26 +76,26 @@ class SyncReconciler:
         self.first_done = asyncio.Event()
         #: Called when a sync has ended, and when the repository cannot be read or can be read again.
         self.on_done: Callable[[], None] = lambda: None
-        #: Called when a commit is to be applied that was not before.
+        #: Called when a new commit begins to be applied.
         self.on_begin: Callable[[Standing], None] = lambda _: None
         self._begun = ""
-        #: The commit that is held, "" for none, and whether there is one.
+        #: The commit that is held, "" for none; the Event is set while there is one.
         self._held, self._is_held = "", asyncio.Event()
-        #: Called when all of a commit is applied, whatever it is waited for.
+        #: Called when all of a commit is applied, though it may not be ready yet.
         self.on_applied: Callable[[], None] = lambda: None
-        #: How the one under way stands, of a commit that is new; and when that is applied, while it waits for what that
-        #: has brought.
+        #: How the sync of a new commit stands while it is under way, also while it only waits for readiness.
         self._under_way: Standing | None = None
         syncer.on_applied = self._on_applied
-        #: How the last sync has ended, and why the repository cannot be read.
+        #: How the last sync has ended; and, if so, why the repository cannot be read.
         self._ended: Standing | None = None
         self._source_failed: Standing | None = None
-        #: The commit that a sync has last come to the end of.
+        #: The last commit whose sync has come to its end.
         self.commit = ""
 
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
-        """Somebody wants an object no more, which this sync may wait for, or he may have written to since it did; or
-        the sync keeps its Namespace for now, which goes when that is deleted."""
+        """Some claimant has given up an object. If this sync is to have it, compare everything: the other may have
+        written to it since. If this sync only keeps the object's Namespace for now, look again soon: once the object is
+        deleted, the Namespace can go."""
         me, claims = self._syncer.owner.claimant, self._syncer.wanted.claims
         if me in claims.to_have(key, cluster):
             self.compare_all()
@@ -104,12 +104,12 @@ class SyncReconciler:
             self._queue.wake_within(self._name, DELETED_WITHIN)
 
     def _on_emptied(self, sync: Claimant) -> None:
-        """What this sync had in a Namespace has gone with it, which is there again."""
+        """A Namespace was deleted and is there again: objects of this sync may have gone with it."""
         if sync == self._syncer.owner.claimant:
             self.compare_all()
 
     def cluster_is_back(self, seconds: float) -> None:
-        """The API server answers again, that has not for so many seconds: what has failed for it is tried again."""
+        """The API server answers again after so many seconds: try again what has failed because it was away."""
         self._queue.wake_failed(seconds)
 
     async def run(self, schedule: Schedule) -> None:
@@ -136,23 +136,23 @@ class SyncReconciler:
 
     @property
     def standing(self) -> Standing | None:
-        """How it stands; None before the first sync."""
+        """How the sync stands; None before the first."""
         return self._source_failed or self._under_way or self._ended
 
     @property
     def applied_commit(self) -> str:
-        """The commit that has been applied last, though it may be waited for what that has brought."""
+        """The commit that was applied last, though its objects may not be ready yet."""
         now = self._under_way
         is_applied = now is not None and now.reason == RECONCILIATION_SUCCEEDED
         return now.commit.id if now is not None and is_applied and now.commit is not None else self.commit
 
     @property
     def wanted(self) -> CommitInfo | None:
-        """The newest commit that may be carried out; None before the first."""
+        """The newest commit that is to be applied; None before the first."""
         return self._wanted
 
     async def objects(self) -> list[ObjectKey]:
-        """What this sync has brought."""
+        """The objects in this sync's inventory."""
         return sorted(entry.key for entry in await self._syncer.planner.inventory())
 
     async def stop(self, grace: float) -> None:
@@ -190,7 +190,7 @@ class SyncReconciler:
         return poll.next_in
 
     async def _refuse(self, poll: Poll, error: NotVerified) -> None:
-        """The head is not signed as it must be: what was carried out before goes on to be, also after a restart."""
+        """The head is not signed as it must be: the cluster is kept at the commit before, also after a restart."""
         if self._wanted is None:
             await self._stay()
             if self._repository.current is not None:
@@ -210,7 +210,7 @@ class SyncReconciler:
         commit = self._wanted
         if commit is None:
             return None  # nothing has been polled yet
-        full, self._full = self._full, False  # it may be asked for again meanwhile
+        full, self._full = self._full, False  # cleared before the sync, since it may be asked for again meanwhile
         is_owed, is_over = full, True
         try:
             desired = await self._source.read(commit)
@@ -242,7 +242,7 @@ class SyncReconciler:
         if self._held:
             await self._stay()
         if superseded:
-            self._full = True  # part of it was applied: what the next commit takes back is not in the last synced tree
+            self._full = True  # a part was applied: if the next commit reverts that, no difference of trees shows it
         else:
             self._synced = tree
         if self.result.emptied:
@@ -268,26 +268,26 @@ class SyncReconciler:
         (self._is_held.set if commit else self._is_held.clear)()
 
     async def _until_confirmed(self) -> None:
-        """Who confirms a commit sees it go on at once, and not with the next of ever rarer tries."""
+        """While a commit is held, look often whether it has been confirmed: the tries themselves get ever rarer."""
         while True:
             await self._is_held.wait()
             held = self._held
-            with suppress(RetryableError, ApiError):  # that the cluster is away is told by the tries
+            with suppress(RetryableError, ApiError):  # the tries will report that the cluster is away
                 if await self._syncer.store.confirmed(held) and held == self._held:
                     self._hold("")
                     self._queue.wake(self._name)
             await asyncio.sleep(CONFIRMED_WITHIN)
 
     async def _begin(self, commit: CommitInfo) -> None:
-        """Say that a commit is begun, once; an agent before this one may have said so."""
+        """Tell ``on_begin`` of a new commit, once; not if an agent before this one has already applied it."""
         if commit.id != self._begun and commit.id != (await self._syncer.planner.inventory()).commit:
             self._under_way = sync_began(commit, self._repository.revision(commit.id))
             self.on_begin(self._under_way)
         self._begun = commit.id
 
     def _on_applied(self, desired: Desired) -> None:
-        """A Kustomization that does not wait for what it has applied is ready when that is there, as with Flux: who
-        depends on it goes on."""
+        """All of a commit is applied. If the Kustomization that stands for this sync does not wait for readiness, it is
+        ready now, as with Flux, and those that depend on it may go on."""
         key = self._syncer.store.kustomization_of(desired)
         item = desired.objects.get(key) if key is not None else None
         spec = item.model.spec if item is not None and isinstance(item.model, Kustomization) else None
@@ -297,25 +297,25 @@ class SyncReconciler:
         self.on_applied()
 
     def _end(self, standing: Standing | None) -> None:
-        """A sync has ended; None: in vain, for a newer one."""
+        """A sync has ended so; None: it was cut short for a newer commit."""
         self._under_way = None
         self._ended = standing or self._ended
         self.on_done()
 
     async def _stay(self) -> None:
-        """A commit is held, or refused: charts stay those of the last commit that was not, also after a restart."""
+        """A commit is held, or refused: keep the charts of the last commit that was applied, also after a restart."""
         current = self._repository.current
         commit_id = current.commit.id if current is not None else (await self._syncer.planner.inventory()).commit
         if not commit_id:
             return
         try:
-            commit = await self._mirror.fetch(commit_id)  # which also keeps it in the mirror
+            commit = await self._mirror.fetch(commit_id)  # fetching also keeps it in the mirror
             if current is None:
                 await self._source.verify(commit)
                 self._repository.carry_out(Artifact.of(await self._source.read(commit)), ())
             self._once.over(self._name)
         except GitsyncError as error:
-            # Of one cause the words may differ each time.
+            # By the class of the error: the words of one cause may differ each time.
             said = {"commit": commit_id[:7], "error": error}
             if self._once.is_news(self._name, f"{commit_id} {type(error).__name__}"):
                 self._log.warning("charts of the commit before cannot be read", **said)
@@ -328,7 +328,7 @@ class SyncReconciler:
         return delay
 
     def compare_all(self) -> None:
-        """Read the commit again, and compare everything with the cluster."""
+        """Sync the present commit again, comparing everything with the cluster."""
         if self._wanted is not None:
             self._full = True
             self._queue.wake(self._name)

@@ -1,4 +1,4 @@
-"""Events about the sync of the settings, where no Kustomization stands for it that could say how it stands."""
+"""Events about the sync of the settings, where no Kustomization stands for it that would have them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from gitsync.sync.standing import Standing
 if TYPE_CHECKING:
     from gitsync.runtime.recorder import EventRecorder
 
-#: Seconds that what mostly passes has to last.
+#: Seconds that a state which mostly passes at once has to last before there is an Event of it.
 _PASSING_DELAY = 5.0
 
 
 class RootEvents:
-    """Told of each ``Standing``, it records what is news: as of a Kustomization that has the sync's name and namespace,
-    so that Alerts can name it. ``is_shown`` says whether there is an object that stands for the sync."""
+    """Records an Event when the sync stands otherwise than before. The Event is about a Kustomization with the sync's
+    name and namespace, which need not exist, so that Alerts can name it. ``is_shown`` says whether some Kustomization
+    stands for the sync."""
 
     def __init__(self, events: EventRecorder, owner: Owner, is_shown: Callable[[], bool]) -> None:
         self._events = events
@@ -31,12 +32,12 @@ class RootEvents:
         self._has_failed = False
 
     def begin(self, standing: Standing) -> None:
-        """A commit is being applied: those are told who follow how a commit stands."""
+        """A commit is being applied: a ``quiet`` Event, for the commit's status."""
         if not self._is_shown():
             self._record(standing, quiet=True)
 
     def tell(self, standing: Standing | None) -> None:
-        """How it stands by now."""
+        """The sync stands so now."""
         if standing is None or self._told == (standing.reason, standing.message):
             return
         recovers, self._has_failed = self._has_failed, standing.is_failure

@@ -16,19 +16,20 @@ SETTLE_TIMEOUT = 900.0
 
 @dataclass(frozen=True, slots=True)
 class SyncSpec:
-    """``owner``: whose its objects are, and where it reads; ``prune``: delete what left Git; ``allow_mass_prune``: also
-    when it is most of what there is; ``default_namespace``: where objects go whose manifest names none.
+    """The settings of one sync.
 
-    ``waits``: it has ended when all that it applied is ready, or has failed, or ``settle_timeout`` seconds have passed;
-    else as soon as all is applied. ``readiness`` says when an object is. ``force``: what Kubernetes does not change is
-    deleted and created anew. ``is_root``: it is the sync of the agent's settings; its log lines need not say
-    which sync they are about. ``is_removed``: it is removed by a commit that nobody knows, or by hand: then whatever
-    any sync is at may have taken its objects from it. ``may_return``: it is removed by a commit, and a newer one may
-    bring it again. ``ignore`` are fields that are left to others once an object is
-    there.
-
-    ``cluster`` names the cluster that its objects are in, by the Secret or ConfigMap that says which; "" for the
-    agent's own. In another one a HelmRelease is an object like any other: whoever serves that works on it.
+    - ``owner``: whose its objects are, and where it reads. ``default_namespace``: where objects go that name none.
+    - ``prune``: delete objects that left Git; ``allow_mass_prune``: also when these are most of all.
+    - ``waits``: it ends when all that it has applied is ready or has failed, or after ``settle_timeout`` seconds; else
+      as soon as all is applied. ``readiness`` says when an object counts as ready.
+    - ``force``: an object with a change that Kubernetes does not allow is deleted and created anew.
+    - ``ignore``: fields that are left to others once an object exists.
+    - ``is_root``: it is the sync of the agent's settings, which log lines do not name.
+    - ``is_removed``: its Kustomization is being removed, by hand or by an unknown commit; then any commit that is under
+      way may have given its objects to others. ``may_return``: it is removed by a commit, and a newer one may bring it
+      again.
+    - ``cluster``: the Secret or ConfigMap that describes the cluster of its objects; "" for the agent's own. In another
+      cluster, a HelmRelease is an object like any other, for an agent there.
     """
 
     owner: Owner
@@ -59,10 +60,10 @@ class SyncSpec:
 
     @property
     def force_setting(self) -> str:
-        """What asks for ``force``."""
+        """The setting by which a user asks for ``force``, in words."""
         return "the annotation kustomize.toolkit.fluxcd.io/force: enabled" if self.is_root else "spec.force: true"
 
     @property
     def context(self) -> dict[str, str]:
-        """What each of its log lines carries besides the commit."""
+        """The fields that each of its log lines has, besides the commit."""
         return {} if self.is_root else {"sync": self.owner.full_name}

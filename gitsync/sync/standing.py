@@ -1,4 +1,4 @@
-"""How the sync of the settings stands, for those who want to be told: applied, or why not. Pure."""
+"""How the sync of the settings stands: a commit is applied, or why not. For statuses and Events. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``reason`` and ``message`` are those of a condition, ``commit`` and ``revision`` what it is about. ``passing``:
-    mostly it is over before anybody reads of it; ``of_source``: the repository is at fault, which the GitRepository
-    says that names it, where there is one; ``quiet``: nothing in the cluster is another for it."""
+    """``reason`` and ``message`` are those of a condition; ``commit`` and ``revision`` are what it is about.
+    ``passing``: it mostly passes at once; ``of_source``: the repository is at fault, so that it is shown by its
+    GitRepository, if there is one; ``quiet``: nothing in the cluster has changed, so that there is no Event."""
 
     reason: str
     message: str
@@ -42,12 +42,12 @@ class Standing:
 
 
 def sync_began(commit: CommitInfo, revision: str) -> Standing:
-    """A commit is being applied that was not before."""
+    """A new commit is being applied."""
     return Standing(PROGRESSING, "Applying the revision", commit, revision, is_failure=False, quiet=True)
 
 
 def sync_applied(commit: CommitInfo, revision: str) -> Standing:
-    """All of a commit is applied, though it may be waited for what that has brought."""
+    """All of a commit is applied, though its objects may not be ready yet."""
     return Standing(
         RECONCILIATION_SUCCEEDED, f"Applied revision: {revision}", commit, revision, is_failure=False, quiet=True
     )
@@ -60,13 +60,13 @@ def source_failed(error: GitsyncError) -> Standing:
 
 
 def sync_failed(error: GitsyncError, commit: CommitInfo, revision: str) -> Standing:
-    """A sync has ended before its time."""
+    """A sync has ended early, with an error."""
     passing = isinstance(error, RetryableError)
     return Standing(RECONCILIATION_FAILED, error.told, commit, revision, passing=passing)
 
 
 def sync_ended(desired: Desired, result: SyncResult, revision: str) -> Standing:
-    """A sync has come to its end. That HelmReleases have failed, these say themselves."""
+    """A sync has come to its end. HelmReleases that have failed are no failure of the sync: they have statuses."""
     commit, problem = desired.commit, _of_files(desired)
     if problem is None and (result.result == "held" or result.problems or result.unready):
         problem = problem_of(result)
@@ -91,7 +91,8 @@ def problem_of(result: SyncResult) -> tuple[str, str] | None:
 
 
 def _told(problems: Sequence[GitsyncError]) -> str:
-    """What is wrong with some objects: of kinds that are not served their names, and what many have in common once."""
+    """The errors of some objects in one text: kinds that are not served are listed together, and an error that many
+    have in common is named once."""
     absent = [error for error in problems if isinstance(error, KindUnknown) and error.kind]
     texts = [error.message for error in problems if error not in absent]
     if len(absent) > 1:

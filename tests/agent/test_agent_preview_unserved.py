@@ -39,8 +39,8 @@ async def test_a_plan_looks_into_kustomizations_and_says_what_keeps_them_from_be
     found = await preview(settings)
     problems = {item.place: item.message for item in found.problems}
     assert problems == {
-        "fleet/b.yaml:5:66": "spec.decryption.serviceAccountName is not supported yet: nobody logs in to a cloud as a "
-        "ServiceAccount; name a Secret with keys in secretRef",
+        "fleet/b.yaml:5:66": "spec.decryption.serviceAccountName is not supported yet: gitsync does not log in to a "
+        "cloud as a ServiceAccount; name a Secret with keys in secretRef",
         "fleet/c.yaml:2:1": "Kustomization/flux-system/elsewhere: GitRepository 'flux-system/gone' does not exist",
     }
     inside = [(item.kustomization, str(item.key)) for item in found.objects if item.kustomization]

@@ -11,9 +11,9 @@ from pathlib import Path
 from gitsync.api.identity import Manifest
 from tests.controlplane.cluster import Cli, Cluster
 
-#: Field manager and what of ``Writing`` to call.
+#: By field manager: the method of ``Writing`` by which it writes.
 Make = Callable[["Writing"], None]
-#: What stands in for a person with an editor: FULL MANIFEST, EDITED FILE.
+#: The "editor" of ``kubectl edit``. Its arguments: the file with the full manifest, and the file that is edited.
 _EDITOR = """
 import json, sys
 
@@ -70,7 +70,7 @@ def objects(name: str, namespace: str, *, full: bool, idle: bool = False) -> lis
 
 @dataclass(frozen=True)
 class Writing:
-    """Somebody at work with kubectl on the objects of a name."""
+    """Writes the objects of a name with kubectl."""
 
     cluster: Cluster
     kubectl: Cli
@@ -108,7 +108,7 @@ class Writing:
             editing("--namespace", self.namespace, "edit", kind, self.name, "--output=json")
 
     def forget_writers(self) -> None:
-        """As objects are whose managedFields somebody cleared, or that are older than these."""
+        """Removes managedFields, as of objects that are older than these, or whose were cleared by hand."""
         for kind in KINDS:
             self("patch", kind, self.name, "--type=merge", '--patch={"metadata":{"managedFields":[{}]}}')
 
@@ -125,7 +125,7 @@ class Writing:
         self("patch", "deployment", self.name, f"--patch={json.dumps(extra)}")
 
     def shown(self) -> Mapping[str, object]:
-        """What the objects hold of what comes and goes."""
+        """The fields of the objects that come and go."""
         hidden = self.cluster.request("GET", f"/api/v1/namespaces/{self.namespace}/secrets/{self.name}")
         found = self.cluster.request("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}")
         web = self.cluster.request("GET", f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{self.name}")
@@ -203,7 +203,7 @@ def _forgotten(verb: str) -> Make:
 
 
 SERVER_SIDE = "--server-side"
-#: Who say what the whole object is: all of theirs goes, whether Git ever had it or not.
+#: Writers that own the whole object: all their fields are removed, whether Git ever had them or not.
 DECLARED: Mapping[str, Make] = {
     "kubectl apply": _apply(),
     "kubectl apply --field-manager=deploy.sh": _apply("--field-manager=deploy.sh"),
@@ -221,7 +221,7 @@ DECLARED: Mapping[str, Make] = {
     "argocd-application-controller": _create("--field-manager=argocd-application-controller"),
     "before-first-apply, of kubectl apply": _forgotten("apply"),
 }
-#: Of these goes what Git had for a while, and stays what it never had.
+#: Writers of which the fields are removed that Git had for a while, while those stay that it never had.
 ADDED: Mapping[str, Make] = {
     "before-first-apply": _forgotten("create"),
     "kubectl label, annotate, patch, set env": _by_hand,
@@ -230,7 +230,7 @@ WRITERS: Mapping[str, Make] = {**DECLARED, **ADDED}
 
 
 def written(cluster: Cluster, kubectl: Cli, namespace: str, directory: Path) -> Mapping[str, Writing]:
-    """The objects of every writer, written, side by side and without pods; by how."""
+    """By writer, the objects that it has written, side by side and without pods."""
     found = {
         how: Writing(cluster, kubectl, namespace, f"writer-{number}", directory, idle=True)
         for number, how in enumerate(WRITERS)

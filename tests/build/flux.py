@@ -1,4 +1,4 @@
-"""Flux itself: its own Go code, asked to build directories and to replace variables."""
+"""Flux's own Go code, which builds directories and replaces variables as Flux does, to be compared with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class FluxError(Exception):
-    """What Flux refuses."""
+    """Flux refuses to build this."""
 
 
 class Flux:
@@ -26,7 +26,8 @@ class Flux:
         return self._ask({"text": text, "variables": variables, "strict": strict})
 
     def build(self, root: Path, spec: Mapping[str, Any], *, strict: bool = True, always: bool = False) -> str:
-        """What comes of the directory ``spec.path`` of an artifact, into which files are written. Raises: FluxError."""
+        """The objects that Flux builds of the directory ``spec.path`` of an artifact with these files. Raises:
+        FluxError."""
         kustomization = {"kind": "Kustomization", "metadata": {"name": "test", "namespace": "test"}, "spec": spec}
         return self._ask({"root": str(root), "kustomization": kustomization, "strict": strict, "always": always})
 

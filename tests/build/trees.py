@@ -1,4 +1,4 @@
-"""Trees of files written in a test, and what a build makes of them."""
+"""Trees of files that are written in a test, and builds of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMIT = CommitInfo("0123456789abcdef0123456789abcdef01234567", "Ann", "a test")
 
 
 class Counting(Kustomizer):
-    """Counts the runs."""
+    """A kustomizer that counts its runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Counting(Kustomizer):
 
 
 class Reading:
-    """Gives blobs, and notes which were asked for."""
+    """Returns blobs, and notes which were read."""
 
     def __init__(self, blobs: Mapping[str, bytes]) -> None:
         self._blobs = blobs
@@ -54,13 +54,13 @@ def tree(files: Mapping[str, str | bytes], unreadable: Mapping[str, str] | None 
 async def built(
     files: Mapping[str, str | bytes], spec: BuildSpec | None = None, *, path: str = "", builder: Builder | None = None
 ) -> Desired:
-    """What a build makes of a directory of these files."""
+    """The result of a build of a directory of these files."""
     builder = builder or Builder(Kustomizer())
     return await builder.build(COMMIT, tree(files), spec or BuildSpec(path=path))
 
 
 def written(files: Mapping[str, str | bytes], directory: Path) -> Path:
-    """The files on disk."""
+    """Writes the files to disk."""
     for path, content in files.items():
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_bytes(dedent(content).encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""The charts of tests/data/charts with the values they are compared with real Helm under."""
+"""The charts of tests/data/charts, each with the values with which its rendering is compared with Helm's."""
 
 from __future__ import annotations
 

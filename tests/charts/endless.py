@@ -1,4 +1,4 @@
-"""Charts that never end, and what a process has in memory at most meanwhile."""
+"""Charts that never end, and the most memory that a process takes meanwhile."""
 
 from __future__ import annotations
 

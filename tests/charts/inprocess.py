@@ -13,13 +13,13 @@ from gitsync.helm.uses import Uses
 
 
 def request(values: Mapping[str, Any] | None = None) -> Request:
-    """To render with values, for no cluster."""
+    """A request to render with values, without a cluster."""
     context = ReleaseContext("demo", "default")
     return Request(json.dumps(values or {}), context, "", (), Uses(False, False, False), None, True)
 
 
 def rendered_here(archive: bytes, values: Mapping[str, Any] | None = None) -> Rendered:
-    """What a chart's archive comes to."""
+    """The objects that a chart's archive is rendered to."""
     chart = LoadedChart(archive, "x")
     found = render(chart, request(values))
     crds = chart.crds if found.crds is None else found.crds

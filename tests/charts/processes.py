@@ -17,5 +17,5 @@ def workers() -> list[psutil.Process]:
 
 
 def busy() -> list[psutil.Process]:
-    """Those that are at work for longer than starting takes."""
+    """The worker processes that have been at work for longer than starting takes."""
     return [process for process in workers() if process.cpu_times().user > 0.6]

@@ -14,7 +14,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Server:
-    """Where it listens, and what it was asked."""
+    """A server's address, and the requests that it got."""
 
     url: str
     requests: list[web.Request] = field(default_factory=list)

@@ -23,7 +23,7 @@ from tests.e2e.manifests import CHARTS
 
 @dataclass(frozen=True)
 class Said:
-    """What a command has left."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -44,7 +44,7 @@ class Serving:
     charts: str
 
     def synced(self, files: dict[str, str | None], subject: str = "change") -> None:
-        """Commit, and wait until the agent has done all that comes of it."""
+        """Commit, and wait until the agent has carried that out."""
         commit = self.fleet.commit(files, subject)
 
         def done(line: Line) -> bool:
@@ -72,7 +72,7 @@ def gitsync(control_plane: Cluster, capsys: pytest.CaptureFixture[str], monkeypa
 
 @pytest.fixture(scope="session")
 def our_kinds(kubectl: Cli, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Our kinds, known to the API server."""
+    """Has the API server know our kinds."""
     file = tmp_path_factory.mktemp("crds") / "crds.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": crds()}))
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(file))

@@ -1,4 +1,4 @@
-"""Repositories of files on this disk that commands read."""
+"""Repositories on this disk that commands read."""
 
 from __future__ import annotations
 

@@ -369,8 +369,8 @@ def test_an_alert_about_a_kind_that_no_event_comes_of_is_made_with_a_warning(git
     assert said.code == 0
     assert len(yaml.safe_load(said.out)["spec"]["eventSources"]) == 3
     assert said.err.splitlines() == [
-        "warning: nothing happens here to a HelmRelase that anybody could be told of: is HelmRelease meant?",
-        "warning: nothing happens here to a FluxInstance that anybody could be told of",
+        "warning: gitsync has no events about a HelmRelase: is HelmRelease meant?",
+        "warning: gitsync has no events about a FluxInstance",
     ]
 
 

@@ -393,7 +393,7 @@ def test_what_is_not_served_is_named_at_its_line_and_an_error_where_something_st
         "its namespace",
         f"unserved.yaml:1:1: warning: {serves} ExternalArtifact yet: nothing is read from it",
         "unserved.yaml:10:17: warning: spec.providerRef.name: there is no Provider/default/nobody in the repository: "
-        "nobody is told until there is one",
+        "no notification is sent until there is one",
         "unserved.yaml:11:19: error: spec.exclusionList[0]: '(' is no regular expression: missing ):",
         f"unserved.yaml:17:8: warning: {serves} Providers of type nats yet: nothing is sent to it",
     ]

@@ -150,7 +150,7 @@ def test_dependencies_that_are_not_there_and_patches_without_a_target_are_named(
         "error: depends on HelmRelease 'default/a', which is not in the repository "
         "(did you mean Kustomization 'default/a'?)",
         "error: depends on Kustomization 'default/nosuch', which is not in the repository",
-        "warning: spec.patches[1].target: no object that this Kustomization brings is meant by it",
+        "warning: spec.patches[1].target: selects no object that this Kustomization brings",
     ]
 
 
@@ -425,7 +425,7 @@ def test_an_alert_about_kinds_of_others_is_applied_and_says_that_nothing_comes_o
     write(here, {"clusters/alert.yaml": json.dumps(alert), "clusters/provider.yaml": json.dumps(provider)})
     assert main(["validate", "clusters", "--no-charts"]) == 0
     out, err = capsys.readouterr()
-    said = "spec.eventSources[1].kind: nothing happens here to a FluxInstance that anybody could be told of"
+    said = "spec.eventSources[1].kind: gitsync has no events about a FluxInstance"
     assert [line.partition("warning: ")[2] for line in out.splitlines()] == [said]
     assert "2 objects" in err
 

@@ -58,7 +58,7 @@ def test_nothing_but_the_current_context_is_left() -> None:
         (
             {**CLUSTER, "insecure-skip-tls-verify": True},
             USER,
-            "cluster.insecure-skip-tls-verify: credentials go to nobody",
+            "cluster.insecure-skip-tls-verify: credentials are sent only to servers that prove who they are",
         ),
         ({"server": "http://there.example"}, USER, "cluster.server is not https"),
         ({}, USER, "its cluster has no server"),

@@ -1,4 +1,4 @@
-"""One story told twice, to the sandbox and to a real API server, and what each answered, in a form to compare."""
+"""Sends the same requests (a story) to the sandbox and to a real API server, and compares the answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.i
 _CLUSTER_SCOPED = {"Namespace", "CustomResourceDefinition", "ClusterRole", "StorageClass", "PersistentVolume"}
 _VOLATILE = {"uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "time", "lastTransitionTime"}
 _RANDOM = {"clusterIP", "clusterIPs", "nodePort", "continue", "lastUpdateTime", "startTime", "volumeName"}
-#: Kinds whose status their controllers change while a story is told, each at its own pace.
+#: Kinds whose status their controllers change while a story runs, each at its own pace.
 _MOVING = {
     "Deployment",
     "StatefulSet",
@@ -36,7 +36,7 @@ _MOVING = {
     "Ingress",
     "PersistentVolumeClaim",
 }
-#: What follows is Go's own word for a field of a wrong type.
+#: What follows in the message is Go's own text about a field of a wrong type.
 _GO = re.compile(r"(cannot be handled as a \w+: )(?!strict).*")
 _SUPPORTED = re.compile(r"(?<=supported values: ).*")
 _CONTROLLERS_OWN = {"deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"}
@@ -46,7 +46,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Side:
-    """An API server in a story. Its answers are kept in ``told``; what is asked with ``quietly`` is not."""
+    """One API server in a story. Its answers are kept in ``told``, except those asked for with ``quietly``."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster = cluster
@@ -85,7 +85,7 @@ class Side:
         return self.send("GET", self.collection(manifest), accept=accept, **query)
 
     def quietly(self, ask: Callable[[], Json]) -> Json:
-        """An answer that is not part of the story."""
+        """An answer that is not compared."""
         answer = ask()
         self.told.pop()
         return answer
@@ -104,7 +104,7 @@ class Side:
         return found
 
     def until(self, ask: Callable[[], Json], done: Callable[[Json], bool], what: str) -> Json:
-        """Ask until the answer is as wanted; that one is part of the story."""
+        """Ask until ``done`` is true of the answer; that answer is compared."""
 
         def ask_again() -> Json:
             del self.told[before:]
@@ -212,7 +212,7 @@ def _parsed(body: bytes) -> Json:
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """Where two answers differ; a text that only the sandbox words in another way is one, too."""
+    """The places where two answers differ; also where only the sandbox's words are others."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         names = sorted({*one, *other})
         return [

@@ -19,7 +19,7 @@ from tests.controlplane.world import done_with, has_service_account
 from tests.e2e.background import Background
 from tests.until import ask_until
 
-#: Changes that the sandbox of the tests remembers: few, so that a test can outlive them.
+#: How many changes the sandbox of the tests remembers: few, so that a test can have them forgotten.
 HISTORY = 3000
 
 
@@ -32,7 +32,7 @@ def background() -> Iterator[Background]:
 
 @pytest.fixture(scope="session")
 def sandbox(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A sandbox in a thread of its own, as tests see a cluster."""
+    """A sandbox that runs in a thread of its own, as a Cluster."""
     running = Sandbox(delay=0.05, missing="nonexistent", history=HISTORY)
     background.run(running.__aenter__(), timeout=60)
     found = ControlPlane.from_kubeconfig(running.kubeconfig, binaries.kubectl(), tmp_path_factory.mktemp("sandbox"))

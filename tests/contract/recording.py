@@ -22,7 +22,7 @@ from gitsync.cluster.transport import Request
 from gitsync.sandbox.kinds.catalog import RECORDING
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-#: What only a running cluster has a use for. Events are served as core/v1 knows them.
+#: API groups that only a running cluster needs. Events are served as core/v1 has them.
 LEFT_OUT = {
     "authentication.k8s.io",
     "certificates.k8s.io",
@@ -35,7 +35,7 @@ SUBRESOURCES = {"status"}
 UNPLAYED = {"componentstatuses"}
 _FIELD = re.compile(r"^  (optional|repeated|map<string,) (\S+?)>? (\w+) = (\d+);", re.MULTILINE)
 _SCALARS = {"string", "bytes", "bool", "double", "int32", "int64", "uint32", "uint64"}
-#: Of a schema: what says nothing about what an object may hold.
+#: Keys of schemas that do not restrict objects.
 _WORDS = {"description", "externalDocs", "example"}
 
 
@@ -93,7 +93,7 @@ def _fields(body: str, package: str, message: str, schemas: dict[str, Any]) -> d
 
 
 def _reached(found: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """The messages of these names and all that they refer to."""
+    """The messages of these names, and all messages that they refer to."""
     wanted, reached = {name for name in names if name in found}, {}
     while wanted:
         name = wanted.pop()
@@ -126,7 +126,7 @@ def _of_use(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wordless(schema: Any) -> Any:
-    """A schema without its texts, with a plain $ref for an allOf of one."""
+    """A schema without descriptions, with a plain $ref in the place of an allOf of one."""
     if isinstance(schema, list):
         return [_wordless(item) for item in schema]
     if not isinstance(schema, dict):

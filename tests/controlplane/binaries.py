@@ -27,7 +27,8 @@ from tests.controlplane.errors import BuildError
 from tests.controlplane.toolchain import find_go, go_environment, parse_version
 
 MODULES = Path(__file__).parent / "go"
-#: Of programs that the image has, too; not a link in MODULES: links do not survive every way of copying a tree.
+#: The modules of programs that the image has, too. They are not linked into MODULES, since not every copy of a tree
+#: keeps links.
 IMAGE_MODULES = Path(__file__).parents[2] / "requirements"
 KUBERNETES_VERSION = "k8s.io/component-base/version"
 
@@ -42,7 +43,7 @@ class Binary:
     package: str
     source: str
     stamps: tuple[str, ...] = ()
-    minutes: float = 1  # of a first build on two cores, to tell who waits
+    minutes: float = 1  # of a first build on two cores, for the message while one waits
     in_image: bool = False
     tags: str = ""
 

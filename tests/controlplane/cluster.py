@@ -18,7 +18,7 @@ import urllib3
 from tests.controlplane.errors import ApiError, CommandError, ControlPlaneError
 from tests.controlplane.processes import FRUGAL
 
-#: How often a server is asked that says that it is too early.
+#: How often a request is repeated that the server answers with "too early".
 _TRIES = 20
 
 
@@ -30,7 +30,7 @@ class Cluster:
     server: str
     token: str
     ca_file: Path
-    #: Whether nobody will ask for what is left in it.
+    #: Whether what is left in it may stay, since the cluster ends with the tests.
     ends_with_tests: bool = False
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

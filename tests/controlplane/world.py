@@ -54,8 +54,8 @@ STORAGE_CLASS: dict[str, Any] = {
 }
 
 _SOURCES = "/apis/source.toolkit.fluxcd.io/v1"
-#: What an agent of a later test would serve, what goes on with its work, and what has a port or a text that a later
-#: test may ask for: the collection in a namespace, and what selects in it.
+#: What must not stay for later tests: objects that an agent would serve, workloads that would go on, and objects with a
+#: port or a text that another test may want. Each is a collection in a namespace, with a selector.
 _LEFT_BEHIND = (
     ("/apis/helm.toolkit.fluxcd.io/v2", "helmreleases", ""),
     ("/apis/kustomize.toolkit.fluxcd.io/v1", "kustomizations", ""),
@@ -106,7 +106,7 @@ def done_with(cluster: Cluster, namespace: str) -> None:
         try:
             cluster.request("DELETE", f"{place}/namespaces/{namespace}/{plural}{selector}")
         except ApiError as error:
-            if error.status != 404:  # nobody has told the cluster of this kind
+            if error.status != 404:  # the cluster does not have this kind
                 raise
 
 

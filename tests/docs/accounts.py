@@ -1,4 +1,4 @@
-"""The agent's account, as somebody would use it by hand."""
+"""A kubeconfig for the agent's ServiceAccount."""
 
 from __future__ import annotations
 

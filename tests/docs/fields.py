@@ -1,4 +1,4 @@
-"""The fields of custom resources, and the words by which a page says how each is honoured."""
+"""The fields of custom resources, and the words by which a page says how gitsync honours each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WORDS = {"works", "refused", "warned", "no effect yet", "no effect"}
 
 
 def leaves(kind: str) -> list[str]:
-    """The fields of a kind's spec, as its CRD has them."""
+    """The fields of a kind's spec in its CRD."""
     crd = next(crd for crd in crds() if crd["spec"]["names"]["kind"] == kind)
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return list(_leaves(spec, ""))

@@ -1,4 +1,4 @@
-"""The few things of Markdown that the checks of the documentation need."""
+"""As much of Markdown as the checks of the documentation need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
 def code_lines(page: Path) -> Iterator[tuple[int, str]]:
-    """The lines of code blocks, fenced and indented, with their numbers; one that goes on behind ``\\`` is one line."""
+    r"""The lines of code blocks, fenced and indented, with their numbers; a command that goes on behind ``\`` counts
+    as one line."""
     fence, begun, start = "", "", 0
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if (found := _FENCE.match(line)) and (not fence or line.strip() == fence):

@@ -1,4 +1,4 @@
-"""Somebody whom the API server asks about objects before it takes them, and who thinks for long."""
+"""A webhook for admission that takes long to answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.controlplane.cluster import Cluster
 from tests.e2e.background import Background
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-#: Seconds after which the API server waits no longer: the most that it can be told.
+#: Seconds that the API server waits for the webhook: the most that may be configured.
 _PATIENCE = 30
 
 
@@ -24,7 +24,7 @@ _PATIENCE = 30
 def slow_to_admit(
     background: Background, cluster: Cluster, folder: Path, namespace: str, seconds: float
 ) -> Iterator[None]:
-    """Inside, each ConfigMap that is written to a namespace takes so many seconds."""
+    """While it lasts, each write of a ConfigMap to a namespace takes so many seconds."""
 
     async def admit(request: web.Request) -> web.StreamResponse:
         review = await request.json()

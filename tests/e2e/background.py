@@ -32,5 +32,5 @@ class Background:
         return self.start(work).result(timeout)
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin; whoever called this cancels what comes back."""
+        """Begin to run it; the caller cancels the future that is returned."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -1,4 +1,4 @@
-"""The namespace of somebody who is up to no good."""
+"""The namespace of an attacker."""
 
 from __future__ import annotations
 

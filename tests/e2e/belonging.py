@@ -1,4 +1,4 @@
-"""Objects that move, and whose they are."""
+"""Objects that move between owners."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def plain(moved: tuple[Moved, ...]) -> str:
 
 
 def belonging_to(owner: str, moved: tuple[Moved, ...], kubectl: Cli) -> list[str]:
-    """The uids of the objects, once they all are this one's."""
+    """Waits until the objects all have this owner. Returns their uids."""
 
     for item in moved:
         kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", item.namespace, "--timeout=60s")

@@ -1,4 +1,4 @@
-"""Leaves the cluster as the next test wants to find it, whatever the last one did."""
+"""Clears the cluster for the next test, whatever the last one did."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def clear(cluster: Cluster) -> None:
             place, _, plural = path.rpartition("/")
             own = f"{place}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
             while metadata.pop("finalizers", None) and not _unless_gone(cluster, "PUT", own, item):
-                item = cluster.request("GET", own)  # somebody has changed it since
+                item = cluster.request("GET", own)  # it was changed since it was read
                 metadata = item["metadata"]
             _unless_gone(cluster, "DELETE", own)
     for root, plurals in (_APPS, _PLAIN):
@@ -81,7 +81,7 @@ def _items(cluster: Cluster, path: str) -> list[dict[str, Any]]:
 
 
 def _unless_gone(cluster: Cluster, method: str, path: str, body: dict[str, Any] | None = None) -> bool:
-    """False when it is another one by now than the one in ``body``."""
+    """Returns False when the object is another one by now than the one in ``body``."""
     try:
         cluster.request(method, path, body)
     except ApiError as error:
@@ -93,6 +93,6 @@ def _unless_gone(cluster: Cluster, method: str, path: str, body: dict[str, Any] 
 
 
 def _await_no_pods(cluster: Cluster) -> None:
-    """A StatefulSet of the same name would adopt what is left of the one before."""
+    """Waits until no pods are left: a StatefulSet of the same name would adopt them."""
     pods = partial(cluster.request, "GET", "/api/v1/namespaces/default/pods")
     ask_until(pods, lambda found: not found["items"], "pods in default go with their owners")

@@ -13,6 +13,6 @@ def config_map(namespace: str, name: str, **data: str) -> str:
 
 
 def data(kubectl: Cli, namespace: str, name: str) -> dict[str, str]:
-    """What is in one that the cluster has."""
+    """The data of a ConfigMap in the cluster."""
     found: dict[str, str] = json.loads(kubectl("get", "configmap", name, "-n", namespace, "-o", "json"))["data"]
     return found

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of kinds that nobody else has."""
+"""CustomResourceDefinitions of kinds that nothing else defines."""
 
 from __future__ import annotations
 

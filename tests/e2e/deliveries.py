@@ -17,7 +17,7 @@ TOKEN = "t0ken-of-the-webhook"
 
 
 def push_body(commit: str = "", ref: str = "refs/heads/main") -> bytes:
-    """What GitHub says of a push, in short."""
+    """The body of a delivery of GitHub about a push, in short."""
     return json.dumps({"ref": ref, "after": commit, "repository": {"name": "fleet"}}).encode()
 
 
@@ -32,7 +32,7 @@ def github(body: bytes, event: str = "push", token: str = TOKEN) -> dict[str, st
 
 
 def path_of(name: str, namespace: str, token: str = TOKEN) -> str:
-    """By Flux's formula."""
+    """The path of a webhook, by Flux's formula."""
     return "/hook/" + hashlib.sha256(f"{token}{name}{namespace}".encode()).hexdigest()
 
 
@@ -69,7 +69,7 @@ def read(kubectl: Cli, namespace: str, kind: str, name: str) -> dict[str, Any]:
 
 
 def until_path(kubectl: Cli, namespace: str, path: str, name: str = "push") -> None:
-    """Wait until a Receiver says that it has this path ("" for none)."""
+    """Wait until a Receiver's status has this webhookPath ("" for none)."""
 
     def said() -> tuple[str, int]:
         found = read(kubectl, namespace, "receiver", name)

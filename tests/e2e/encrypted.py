@@ -32,7 +32,7 @@ def key() -> AgeKey:
 
 @pytest.fixture
 def password(kubectl: Cli, namespace: str) -> Callable[[str], str | None]:
-    """What a Secret has; None when there is none."""
+    """The password in a Secret of the cluster; None when there is no such Secret."""
 
     def read(name: str) -> str | None:
         listed = json.loads(kubectl("get", "secrets", "-n", namespace, "-o", "json"))["items"]

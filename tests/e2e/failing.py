@@ -7,7 +7,7 @@ from typing import Any
 from tests.controlplane.cluster import Cli
 from tests.e2e.moving import Moved, box
 
-#: The Deployment of the failing revision never gets ready, so each try takes this long.
+#: How long each try takes, since its Deployment never becomes ready.
 TIMEOUT = "4s"
 
 

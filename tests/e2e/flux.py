@@ -34,7 +34,7 @@ class Flux:
         self._process: Process | None = None
 
     def start(self, *flags: str) -> None:
-        """Begin, or begin again."""
+        """Start it, or start it again."""
         command = [
             str(binaries.ensure(binaries.KUSTOMIZE_CONTROLLER)),
             "--metrics-addr=0",
@@ -58,7 +58,8 @@ class Flux:
             self._process = None
 
     def publish(self) -> str:
-        """What source-controller does with a commit: an archive, which the GitRepository names. Its revision."""
+        """Does what source-controller does with a commit: makes an archive, and names it in the GitRepository's
+        status. Returns the revision."""
         commit = self._fleet.head
         archive = self._directory / "artifacts" / f"{commit}.tar.gz"
         command = ["git", "-C", str(self._fleet.path), "archive", "--format=tar.gz", f"--output={archive}", commit]
@@ -86,7 +87,7 @@ class Flux:
         return str(artifact["revision"])
 
     def applied(self, revision: str, *names: str) -> None:
-        """Wait until these Kustomizations are Ready at a revision, by whoever."""
+        """Wait until these Kustomizations are Ready at a revision, whether Flux or gitsync has applied it."""
         for name in names:
             ask_until(partial(self._state, name), lambda state: state == (revision, "True"), f"{name} at {revision}")
 
@@ -101,7 +102,7 @@ class Flux:
         return json.loads(found) if found else {}
 
     def clear(self, name: str) -> None:
-        """Take away what a Kustomization says of itself."""
+        """Remove a Kustomization's status."""
         patch = ["patch", KIND, name, "-n", "flux-system", "--subresource=status", "--type=merge"]
         self._kubectl(*patch, "-p", '{"status": {"conditions": []}}')
 

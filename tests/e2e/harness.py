@@ -90,7 +90,7 @@ class AgentProcess:
         self._reader: threading.Thread | None = None
 
     def start(self, *more: str) -> AgentProcess:
-        """Begin."""
+        """Start the process."""
         assert self._process is None
         arguments = ["run", *self._flags(), *self.arguments, *more]
         self._process = Forked(arguments, self._environment(), merged=True)
@@ -102,12 +102,12 @@ class AgentProcess:
         return [f"--kubeconfig={self.kubeconfig}", f"--state-dir={self.directory / 'state'}", "--log-format=json"]
 
     def _environment(self) -> dict[str, str]:
-        """Without what a developer has set for a gitsync or kubectl of their own."""
+        """The environment without variables for a gitsync or kubectl of the developer's own."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("GITSYNC_", "KUBE"))}
         return {**ours, "HOME": str(self.directory)}
 
     def kill(self) -> None:
-        """SIGKILL: no chance to put anything in order."""
+        """SIGKILL: it cannot put anything in order."""
         self._signal(signal.SIGKILL)
         self.wait()
 
@@ -142,7 +142,7 @@ class AgentProcess:
         return output
 
     def ended(self, *arguments: str) -> tuple[int, str, str]:
-        """How another command of gitsync ends: its exit code, standard output and standard error."""
+        """Run another command of gitsync: its exit code, standard output and standard error."""
         return run([*arguments, f"--kubeconfig={self.kubeconfig}"], self._environment())
 
     @property
@@ -162,7 +162,7 @@ class AgentProcess:
 
     @property
     def count(self) -> int:
-        """The number of its lines so far: hand it to ``after`` to hear only of later ones."""
+        """The number of its lines so far: pass it as ``after`` to look at later lines only."""
         with self._news:
             return len(self.lines)
 

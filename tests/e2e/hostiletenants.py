@@ -1,4 +1,4 @@
-"""Two tenants: an honest one, and one that is up to no good."""
+"""Two tenants: an honest one, and an attacker."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kusto
 
 
 class Tenant(Cluster):
-    """The Kustomizations of a namespace."""
+    """The namespace of a tenant, with its Kustomizations and ConfigMaps."""
 
     def __init__(self, kubectl: Cli, namespace: str) -> None:
         super().__init__(kubectl, namespace)
         self._ask = kubectl
 
     def count(self) -> int:
-        """How many ConfigMaps there are, without reading what is in them."""
+        """The number of ConfigMaps, without reading their content."""
         return len(self._ask("get", "configmaps", "-n", self.namespace, "--no-headers").splitlines())
 
     def messages(self) -> dict[str, str]:
-        """What each says of itself, by name; those that are not ready only."""
+        """The messages of the Kustomizations that are not ready, by name."""
         kind = "kustomizations.kustomize.toolkit.fluxcd.io"
         listed = json.loads(self._ask("get", kind, "-n", self.namespace, "-o", "json"))["items"]
         found = {item["metadata"]["name"]: condition(item, "Ready") for item in listed}
         return {name: ready.get("message", "") for name, ready in found.items() if ready.get("status") != "True"}
 
-    def is_ready(self, name: str, revision: str) -> None:
-        """Wait until one has applied a commit."""
+    def until_applied(self, name: str, revision: str) -> None:
+        """Wait until a Kustomization has applied a commit."""
         self._ask(
             "wait",
             f"--for=jsonpath={{.status.lastAppliedRevision}}=main@sha1:{revision}",

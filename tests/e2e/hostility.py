@@ -1,4 +1,4 @@
-"""What tenants that are up to no good put into charts and servers."""
+"""Charts and servers of attackers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bad_chart(name: str, template: str) -> dict[str, str]:
 
 
 async def _silent(request: web.Request) -> web.StreamResponse:
-    """An index that is there, and charts that never come."""
+    """A server with an index whose charts never come."""
     if not request.path.endswith("index.yaml"):
         await until(lambda: request.transport is None, timeout=3600)
     entry = {"name": "app", "version": "1.0.0", "urls": ["app-1.0.0.tgz"]}

@@ -29,7 +29,7 @@ def release(namespace: str, name: str, *texts: str) -> str:
 
 
 def named(namespace: str, name: str, release_name: str, *texts: str) -> str:
-    """The same, with another name for the Helm release."""
+    """As ``release``, with another name for the Helm release."""
     manifest = json.loads(release(namespace, name, *texts))
     manifest["spec"]["releaseName"] = release_name
     return json.dumps(manifest)

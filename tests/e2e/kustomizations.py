@@ -28,7 +28,7 @@ def kustomization(namespace: str, name: str, path: str, **spec: Any) -> str:
 
 
 class Cluster:
-    """What the tests look at."""
+    """The objects of a namespace that the tests look at."""
 
     def __init__(self, kubectl: Cli, namespace: str) -> None:
         self._kubectl = kubectl
@@ -51,7 +51,7 @@ class Cluster:
         return found
 
     def wait(self, name: str, what: str = "condition=Ready") -> None:
-        """Until a Kustomization is so."""
+        """Wait until a Kustomization's status is so."""
         self._kubectl(
             "wait",
             f"--for={what}",

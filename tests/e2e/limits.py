@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from tests.docs.markdown import ROOT
 
 _CGROUPS = Path("/sys/fs/cgroup")
-#: What one kind of attack may bring it to, in bytes: config/ gives it more, so that several may come at once.
+#: Bytes that one kind of attack may take. It is less than config/ gives the agent, since several may come at once.
 ATTACKED = 640 << 20
 _LOOK = 0.05
 _UNIT = "gitsync-test"
@@ -39,16 +39,17 @@ def memory_limit() -> int:
 
 @dataclass
 class Memory:
-    """What a process and those that it started have together, each shared page counted once: now at most ``limit``."""
+    """The memory of a process and of those that it started, each shared page counted once. ``limit`` is the most
+    that it may be."""
 
     limit: int
     peak: int = 0
     ended: bool = False
-    #: Who had how much when that was most, in words.
+    #: In words, what each process had at the moment at which the sum was largest.
     largest: str = ""
 
     def check(self) -> None:
-        """The limit was kept without anybody's being ended for it."""
+        """Fails when the limit was passed, or a process was ended for it."""
         print(f"at most {self.peak >> 20} of {self.limit >> 20} MiB: {self.largest}")
         assert not self.ended, f"ended at {self.peak >> 20} MiB: {self.largest}"
         assert 0 < self.peak < self.limit
@@ -56,8 +57,8 @@ class Memory:
 
 @contextmanager
 def limited(pid: int, most: int = ATTACKED) -> Iterator[Memory]:
-    """Inside, a process and its children have no more memory than ``most``, and never more than config/ gives them. It
-    may have begun already."""
+    """While it lasts, a process and its children must not take more than ``most``, nor than config/ gives them: they
+    are ended when they do. The process may run already."""
     memory, over = Memory(min(most, memory_limit())), threading.Event()
     group = _own_group(pid, memory.limit) or _systemd_group(pid, memory.limit)
     how = f"the control group {group}" if group else "looking at the sum"

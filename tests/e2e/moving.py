@@ -71,7 +71,7 @@ class Moved:
         return f"apiVersion: v1\nkind: PersistentVolumeClaim\n{metadata}\n{spec}\n"
 
     def live(self, kubectl: Cli) -> dict[str, str]:
-        """Its uid, what it says of its origin, and whose marks it has."""
+        """Its uid, its origin annotation, and which owner's labels it has."""
         found = json.loads(kubectl("get", self.kind, self.name, "-n", self.namespace, "-o", "json"))
         metadata = found["metadata"]
         annotations = metadata.get("annotations") or {}
@@ -128,7 +128,7 @@ def both(namespace: str) -> tuple[Moved, Moved]:
 
 
 def uids_when_there(kubectl: Cli, moved: Sequence[Moved]) -> list[str]:
-    """Waits until they are."""
+    """Waits until the objects exist. Returns their uids."""
     for item in moved:
         kubectl("wait", "--for=create", f"{item.kind}/{item.name}", "-n", item.namespace, "--timeout=60s")
     return [item.live(kubectl)["uid"] for item in moved]

@@ -1,4 +1,4 @@
-"""Alerts and Providers, and who is told."""
+"""Alerts and Providers, and services that receive their notifications."""
 
 from __future__ import annotations
 

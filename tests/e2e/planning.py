@@ -11,7 +11,7 @@ from tests.e2e.harness import AgentProcess, Fleet
 
 @dataclass(frozen=True)
 class Planned:
-    """What plan says of a commit; ``objects`` by action and object, with who gets it or why it stays."""
+    """The result of plan for a commit; ``objects`` by action and object, with who gets it or why it stays."""
 
     code: int
     objects: dict[tuple[str, str], str]
@@ -63,7 +63,7 @@ class Commits:
         }
 
     def as_planned(self, *codes: int) -> Planned:
-        """Plan, carry out, and hold both against each other."""
+        """Plan, carry out, and compare the two."""
         planned, before, after = self.plan(), self.uids(), self.agent.count
         assert self.run() in (codes or (0,))
         now = self.uids()

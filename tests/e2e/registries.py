@@ -65,8 +65,8 @@ class Charts:
     def push_other(
         self, tag: str, layer: bytes, program: str = "helm", annotations: Mapping[str, str] | None = None
     ) -> str:
-        """Push what is no chart, whose layer says that it is one (or what flux pushes), by the registry's own API; the
-        digest of the manifest."""
+        """Push an artifact that is no chart, though its layer's media type says so (or the one that flux pushes), by
+        the registry's own API. Returns the digest of the manifest."""
         blob = self._upload(layer)
         empty = self._upload(b"{}")
         media_type = "application/vnd.oci.image.manifest.v1+json"
@@ -112,7 +112,7 @@ def _secret(namespace: str, name: str, data: dict[str, str], kind: str = "Opaque
 
 
 def oci_repository(namespace: str, url: str, name: str = "app", **spec: Any) -> str:
-    """An OCIRepository as they mostly are."""
+    """An OCIRepository as most tests need it."""
     return json.dumps(
         {
             "apiVersion": "source.toolkit.fluxcd.io/v1",
@@ -131,7 +131,7 @@ def oci_repository(namespace: str, url: str, name: str = "app", **spec: Any) -> 
 
 
 def by_account(namespace: str, url: str) -> str:
-    """The same with the login of the ServiceAccount ``puller``."""
+    """As ``oci_repository``, with the login of the ServiceAccount ``puller``."""
     metadata = {"name": "puller", "namespace": namespace}
     account = {
         "apiVersion": "v1",
@@ -172,7 +172,7 @@ def by_name(namespace: str, name: str, version: str) -> str:
 
 
 def by_reference(namespace: str, name: str, source: str = "app", **spec: Any) -> str:
-    """A HelmRelease of what an OCIRepository stands for."""
+    """A HelmRelease of the chart of an OCIRepository."""
     return json.dumps(
         {
             "apiVersion": "helm.toolkit.fluxcd.io/v2",

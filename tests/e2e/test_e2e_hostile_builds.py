@@ -69,9 +69,9 @@ def test_builds_that_never_end_or_take_all_memory_hold_up_nobody_else(
             "an honest one",
         )
         ask_until(honest.maps, lambda maps: set(maps) == {"one", "two"}, "it is applied", timeout=180)
-        honest.is_ready("honest", two)
+        honest.until_applied("honest", two)
         one = fleet.commit({"honest/kustomization.yaml": directory.replace(', "two.yaml"', "")}, "it drops an object")
-        honest.is_ready("honest", one)
+        honest.until_applied("honest", one)
         assert set(honest.maps()) == {"one"}
         assert len([name for name in bad.messages() if name.startswith("endless")]) == 20
 
@@ -120,7 +120,7 @@ def test_repositories_that_never_answer_hold_up_nobody_else(
         files = {"clusters/good.yaml": f"{good}\n---\n" + kustomization(namespace, "good", "./", sourceRef=source)}
         fleet.commit(files, "an honest one")
         ask_until(honest.maps, lambda maps: "one" in maps, "it is applied")
-        honest.is_ready("good", commit)
+        honest.until_applied("good", commit)
         kinds = "kustomizations.kustomize.toolkit.fluxcd.io,gitrepositories.source.toolkit.fluxcd.io"
         kubectl("delete", kinds, "--all", "-n", bad.namespace, "--timeout=60s")
         memory.check()

@@ -63,7 +63,7 @@ def test_files_without_end_are_an_error_of_their_own_repositories(
         directory = kustomization(namespace, "good", "./", sourceRef={"kind": "GitRepository", "name": "source"})
         fleet.commit({"clusters/good.yaml": f"{source}\n---\n{directory}"}, "an honest one")
         agent.wait_for("object created", object=f"Kustomization/{namespace}/good")
-        honest.is_ready("good", commit)
+        honest.until_applied("good", commit)
         # Each has a list that is taken, and is refused as too much for one build; or one for which there is no room.
         ask_until(bad.messages, lambda told: len(told) == len(files), "all are refused", timeout=120)
         refused = [name for name in MANY if said()[name] == LISTS.format(bad.namespace)]
@@ -106,7 +106,7 @@ def test_more_objects_than_a_kustomization_may_have_are_an_error_before_one_is_a
             "an honest one",
         )
         agent.wait_for("object created", object=f"Kustomization/{namespace}/honest")
-        honest.is_ready("honest", two)
+        honest.until_applied("honest", two)
         refused = f"{OBJECTS} objects are more than the 4000 that a Kustomization may have"
         ask_until(bad.messages, lambda told: refused in told.get("many", ""), "the bound is said", timeout=400)
         assert bad.maps() == {}
@@ -136,7 +136,7 @@ def test_a_kustomization_with_almost_as_many_objects_as_it_may_have_leaves_other
             "an honest one",
         )
         agent.wait_for("object created", object=f"Kustomization/{namespace}/honest")
-        honest.is_ready("honest", two)
+        honest.until_applied("honest", two)
         ask_until(bad.count, lambda count: count >= ALMOST, f"all of {many} are applied", timeout=400)
         ask_until(bad.messages, lambda told: not told, "and that is said", timeout=100)
 

@@ -75,7 +75,7 @@ def test_what_waits_to_be_built_takes_no_memory(
             "an honest one",
         )
         agent.wait_for("object created", object=f"Kustomization/{namespace}/honest")
-        honest.is_ready("honest", two)
+        honest.until_applied("honest", two)
         ask_until(bad.count, lambda count: count >= 3 * MAPS, "some are applied", timeout=200)
 
     memory.check()
@@ -190,7 +190,7 @@ def test_packs_that_unfold_are_an_error_of_their_own_repositories(
         directory = kustomization(namespace, "good", "./", sourceRef={"kind": "GitRepository", "name": "source"})
         fleet.commit({"clusters/good.yaml": f"{source}\n---\n{directory}"}, "an honest one")
         agent.wait_for("object created", object=f"Kustomization/{namespace}/good")
-        honest.is_ready("good", commit)
+        honest.until_applied("good", commit)
 
     memory.check()
     assert agent.stop(GRACE) == 0

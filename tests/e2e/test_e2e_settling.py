@@ -255,7 +255,7 @@ def test_an_object_that_a_release_cannot_be_asked_about_is_left_to_it_with_the_r
     fleet.commit({"fleet/a.yaml": broken, "fleet/plain.yaml": moved.plain()}, "in Git, and the release is broken")
 
     failed = agent.wait_for("object failed", object=f"ConfigMap/{namespace}/moves")
-    assert "nobody can tell whether that goes on wanting it: valuesFrom: Secret" in failed.fields["error"]
+    assert "it is not known whether that goes on wanting it: valuesFrom: Secret" in failed.fields["error"]
     assert f"HelmRelease/{namespace}/a is moving: valuesFrom: Secret" in failed.fields["hint"]
     assert moved.live(kubectl)["release"] == "a"
 

@@ -1,4 +1,4 @@
-"""What never becomes ready."""
+"""Objects that never become ready."""
 
 from __future__ import annotations
 

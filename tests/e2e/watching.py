@@ -1,4 +1,4 @@
-"""What the API server says of some objects, from a watch, with the time at which it said so."""
+"""Events of a watch of the API server, with the time at which each came."""
 
 from __future__ import annotations
 
@@ -75,18 +75,18 @@ class Watch:
                 raise AssertionError(f"not {what} within {timeout:g}s:\n{self._stand()}")
 
     def get(self, key: str) -> Manifest:
-        """An object that is there."""
+        """An object that exists."""
         with self._news:
             assert key in self._now, f"{key} is not there, but {sorted(self._now)}"
             return self._now[key]
 
     def of(self, key: str) -> list[Seen]:
-        """Everything that was said of one object, in order."""
+        """All events about one object, in order."""
         with self._news:
             return [seen for seen in self.seen if seen.key == key]
 
     def first(self, key: str, wanted: Callable[[Seen], bool], timeout: float = 120.0) -> Seen:
-        """The first event of an object of which ``wanted`` is true; it may be on its way here still."""
+        """The first event of an object of which ``wanted`` is true; waits for it."""
 
         def found() -> list[Seen]:
             return [seen for seen in self.seen if seen.key == key and wanted(seen)]

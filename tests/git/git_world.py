@@ -1,4 +1,4 @@
-"""The other side of git, for tests: real repositories, made by the real git, and real servers in front of them."""
+"""Git servers and repositories for tests: real ones, made by the real git."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def clean_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository with a working tree, as a person has it."""
+    """A repository with a working tree, as a developer has it."""
 
     path: Path
 
@@ -183,7 +183,7 @@ async def http_git(root: Path, tls: ssl.SSLContext | None = None) -> AsyncIterat
 
 @asynccontextmanager
 async def silent_port() -> AsyncIterator[int]:
-    """A port that takes connections and never says a word."""
+    """A port that accepts connections and never answers."""
     held = []
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

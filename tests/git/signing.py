@@ -16,7 +16,7 @@ from tests.git.git_world import Repository
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs bytes, as git has it done; ``public`` is the key that has to be trusted, ``name`` what it is called."""
+    """Signs bytes for git. ``public`` is the key that has to be trusted, ``name`` what it is called."""
 
     sign: Callable[[bytes], str]
     public: str

@@ -55,7 +55,7 @@ sys.exit(asyncio.run(main(sys.argv[1:])))
 
 @dataclass
 class SshGit:
-    """A server that runs the git commands of whoever has the key."""
+    """A server that runs git's commands for a client that has the key."""
 
     port: int
     key_file: Path

@@ -10,8 +10,7 @@ from typing import Final
 from gitsync.api.identity import Manifest
 from gitsync.health import Status
 
-#: What each of its answers is to those who wait: ready, failed for good, or to be waited for. Of what it cannot read it
-#: says Unknown.
+#: By kstatus's status: what it means for waiting. Unknown is its status of an object that it cannot read.
 _MEANS: Final[dict[str, Status]] = {
     "Current": "ready",
     "Failed": "failed",
@@ -26,11 +25,11 @@ class Kstatus:
 
     def __init__(self, program: Path) -> None:
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        #: What it said besides, the last time.
+        #: The message of its last answer.
         self.message = ""
 
     def judge(self, manifest: Manifest) -> Status:
-        """What it says of an object."""
+        """The status that kstatus has for an object."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(manifest) + "\n")

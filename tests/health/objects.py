@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gitsync.api.identity import Manifest
 
 MISSING: Final = object()
-#: What a field is when all is well, and what else it may be. Every field may be missing, too.
+#: The value of a field of a healthy object, and its other values. Every field may be missing, too.
 Values = tuple[Any, ...]
 #: A field by its path, with dots. A status condition goes by its type.
 Fields = dict[str, Values]
@@ -48,7 +48,7 @@ class Kind:
         ]
 
     def objects(self, most: int = 4) -> st.SearchStrategy[Manifest]:
-        """Objects in which up to ``most`` fields are not what they are when all is well."""
+        """Objects in which up to ``most`` fields differ from those of a healthy object."""
         return st.lists(st.sampled_from(self.changes), max_size=most).map(self._changed)
 
     def _changed(self, changes: list[tuple[str, Any]]) -> Manifest:

@@ -1,4 +1,4 @@
-"""The fixtures: live objects as the API server gives them, with what is to be said about each."""
+"""The fixtures: live objects as the API server returned them, with the health that each has to have."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ HOSTILE = {
         "a0: &a0 [1]\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 1000)),
         "nested more than 200 levels",
     ),
-    "itself": ("a: &a {b: *a}", "an alias inside of what it stands for"),
+    "itself": ("a: &a {b: *a}", "an alias inside of its own anchor"),
     "many values": ("[" + "1," * 1_000_000 + "]", "more than 200,000 keys and values"),
     "many keys": ("\n".join(f"k{n}: v" for n in range(150_000)), "more than 200,000 keys and values"),
     "nested json": ('{"a":' + "[" * 1000 + "]" * 1000 + "}", "nested more than 200 levels"),

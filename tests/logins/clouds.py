@@ -1,4 +1,4 @@
-"""What clouds ask for and answer, as their documentation has it."""
+"""The login services of clouds: what they ask for and answer, as their documentation has it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def digest(data: bytes) -> str:
 
 @dataclass
 class CloudRegistry:
-    """A registry with one artifact, by tag 1.0, for whoever has the password that was given last. Like ECR it asks for
-    Basic, or like the others for a token of its own."""
+    """A registry with one artifact, by tag 1.0, for the password that was issued last. Like ECR it asks for Basic
+    authentication, or like the others for a token of its own."""
 
     user: str
     bearer: bool = False
@@ -220,7 +220,7 @@ class Google:
 
 @dataclass
 class GitHub:
-    """GitHub's API for the App 12345, which ``acme`` has installed as 678: an organization, or a user."""
+    """GitHub's API for the App 12345, which the organization or user ``acme`` has installed as 678."""
 
     kind: str = "orgs"
     lifetime: float = 3600

@@ -26,7 +26,7 @@ class Internet:
 
     services: dict[str, Service] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
-    #: What was sent in each Authorization, by the same.
+    #: The Authorization headers of each, by the same keys.
     authorizations: dict[str, list[str]] = field(default_factory=dict)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -42,7 +42,7 @@ class Internet:
 
 @asynccontextmanager
 async def connected(hosts: Sequence[str], directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Internet]:
-    """These hosts and no others, for whoever goes by the proxy of the environment and trusts its authorities."""
+    """These hosts and no others, for a client that uses the proxy of the environment and trusts its authorities."""
     internet, authority = Internet(), Authority()
     ca = directory / "authorities.pem"
     ca.write_text(authority.pem)

@@ -1,4 +1,4 @@
-"""A web server on loopback that takes what is sent to it, and answers as it is told."""
+"""A web server on loopback that keeps the requests sent to it, and answers as a test wants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiohttp import web
 
 @dataclass(frozen=True)
 class Taken:
-    """One request."""
+    """One request that was received."""
 
     method: str
     path: str
@@ -33,14 +33,14 @@ Answer = tuple[int, str] | tuple[int, str, dict[str, str]]
 
 @dataclass
 class Receiving:
-    """``answers`` are given one after the other, after that ``usual``; ``check`` may find fault with a request, which
-    is answered with 400 then, as services do."""
+    """``answers`` are given one after the other, then ``usual``. ``check`` may object to a request, which is then
+    answered with 400, as services do."""
 
     usual: Answer = (200, "ok")
     answers: list[Answer] = field(default_factory=list)
     check: Callable[[Taken], str] = lambda taken: ""
     taken: list[Taken] = field(default_factory=list)
-    #: What was found fault with.
+    #: The objections of ``check``.
     faults: list[str] = field(default_factory=list)
     url: str = ""
 

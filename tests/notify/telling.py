@@ -1,4 +1,4 @@
-"""What is told of, and to whom."""
+"""Notices, and targets to send them to."""
 
 from __future__ import annotations
 

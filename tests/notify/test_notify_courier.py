@@ -227,7 +227,9 @@ async def test_where_the_kinds_may_not_be_read_nobody_is_notified_and_everything
     with capture_logs() as lines:
         async with notifier.serving():
             notifier.hear({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}}, Event("Normal", "A", "b"))
-    assert [(line["event"], line["why"]) for line in lines] == [("nobody is notified", "providers is forbidden")]
+    assert [(line["event"], line["why"]) for line in lines] == [
+        ("notifications are not served", "providers is forbidden")
+    ]
 
 
 async def test_what_a_service_never_takes_is_given_up_and_counted_as_that() -> None:

@@ -19,7 +19,8 @@ ISSUER, SERVICE = "tests", "registry"
 
 
 class TokenService:
-    """Signs tokens for who has the password, and counts them. ``lifetime`` is what it says of them, in seconds."""
+    """Signs tokens for clients that have the password, and counts them. ``lifetime`` is the one that its answers
+    give, in seconds."""
 
     def __init__(self, directory: Path, username: str, password: str) -> None:
         self._authority = Authority()
@@ -39,7 +40,7 @@ class TokenService:
         return {"realm": realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(self.roots)}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """What it answers."""
+        """Answers a request for a token."""
         if request.headers.get("Authorization") != self._header:
             return web.Response(status=401)
         self.given += 1

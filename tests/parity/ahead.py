@@ -18,8 +18,8 @@ NewWorld = Callable[[], AbstractContextManager[World]]
 def ahead(
     new_world: NewWorld, cases: Iterable[C], scenario: Callable[[World, C], T], at_once: int = 4
 ) -> Iterator[Mapping[C, Future[T]]]:
-    """Run ``scenario`` for each case, in a world of its own that lasts until this ends. A test takes the result of its
-    case, and with it what went wrong there."""
+    """Run ``scenario`` for each case at once, in a world of its own that lasts until this ends. A test takes the
+    result of its case, or the error."""
 
     def run(case: C) -> T:
         return scenario(worlds.enter_context(new_world()), case)

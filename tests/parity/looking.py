@@ -1,4 +1,4 @@
-"""What parity tests look at, and have somebody change: the release's ConfigMap, conditions, Events, log lines."""
+"""Reads and changes what parity tests look at: the release's ConfigMap, conditions, Events, log lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def data(world: World) -> dict[str, str]:
 
 
 def change(world: World, edit: Callable[[dict[str, Any]], Any]) -> None:
-    """Somebody edits the release's ConfigMap."""
+    """Edits the release's ConfigMap, as by hand."""
     manifest = world.object(CORE, "configmaps", "demo-settings")
     assert manifest is not None
     edit(manifest)
@@ -29,7 +29,7 @@ def change(world: World, edit: Callable[[dict[str, Any]], Any]) -> None:
 
 
 def set_text(world: World, text: str) -> None:
-    """Somebody changes a value."""
+    """Changes a value."""
     change(world, lambda manifest: manifest["data"].update(text=text))
 
 

@@ -19,7 +19,7 @@ def generated(seed: int) -> list[Manifest]:
 
 
 def by_hand(live: Manifest, seed: int) -> Manifest:
-    """A live object after somebody's changes; the same ones for the same seed and object."""
+    """A live object after changes by hand; the same changes for the same seed and object."""
     random = Random(f"{seed} {live['kind']} {live['metadata']['name']}")
     changed = copy.deepcopy(live)
     metadata = changed["metadata"]
@@ -65,7 +65,7 @@ def _some(random: Random, items: list[Any]) -> list[Any]:
 
 
 def _maybe(random: Random, field: str, *values: Any) -> Manifest:
-    """A field, or none, or a null."""
+    """A field, no field, or a null."""
     chance = random.random()
     if chance < 0.35:
         return {}

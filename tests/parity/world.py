@@ -149,7 +149,7 @@ class World:
             raise AssertionError(f"{error}\n{state()}") from None
 
     def look(self) -> Status:
-        """Have the HelmRelease looked at, and wait until that is over: what would come of it has come. Its status."""
+        """Have the HelmRelease reconciled, and wait until that is over. Returns its status."""
         asked = f"look {next(_numbers)}"
         existing = self.helm_release()
         existing["metadata"].setdefault("annotations", {})["reconcile.fluxcd.io/requestedAt"] = asked

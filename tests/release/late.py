@@ -1,4 +1,4 @@
-"""A cluster whose watches are late: the fault in which what happened reaches us long after, and all at once."""
+"""A cluster whose watches are late: events reach gitsync long after they happened, and all at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gitsync.cluster import Cluster, Informer, WatchEvent
 
 
 class LateWatch:
-    """A cluster whose watches tell nothing until ``deliver``: ``held`` is what they would have told."""
+    """A cluster whose watches hold all events back until ``deliver``; ``held`` are these."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -33,7 +33,7 @@ class LateWatch:
 
     @property
     def heard(self) -> bool:
-        """Whether somebody listens by now."""
+        """Whether the watch has a subscriber by now."""
         return bool(self._callbacks)
 
     def deliver(self, *events: WatchEvent) -> None:

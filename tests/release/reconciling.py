@@ -46,12 +46,12 @@ CHART = {
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
         'data: {text: {{ .Values.text | default "" | quote }}}\n'
     ),
-    # What the API server refuses, so that an action fails half way, and at once.
+    # An object that the API server refuses, so that an action fails half way, and at once.
     "templates/broken.yaml": (
         "{{ if .Values.broken }}\napiVersion: v1\nkind: Service\nmetadata: {name: broken}\n"
         "spec: {ports: [{port: 99999}]}\n{{ end }}\n"
     ),
-    # What never becomes ready.
+    # An object that never becomes ready.
     "templates/slow.yaml": (
         "{{ if .Values.slow }}\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: slow}\n"
         "spec:\n  selector: {matchLabels: {app: slow}}\n"
@@ -63,12 +63,12 @@ CHART = {
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: test, annotations: {helm.sh/hook: test}}\n"
     ),
 }
-#: A step of the store: what is written, and the status that the record gets.
+#: A write of the store: its verb, and the status that the record gets.
 Step = tuple[str, str]
 
 
 class FaultyStore(RecordStore):
-    """A store that notes what is written, and fails where it is told to: once for each entry of ``faults``."""
+    """A store that notes its writes, and fails where it is told to: once for each entry of ``faults``."""
 
     def __init__(self, cluster: Cluster, holder: str, memory: RecordMemory | None = None) -> None:
         super().__init__(cluster, holder, memory)
@@ -104,13 +104,13 @@ class FaultyStore(RecordStore):
 
 
 class OneChart:
-    """A ChartSource that has the chart above, whatever is asked for."""
+    """A ChartSource that returns the chart above, whatever is asked for."""
 
     def __init__(self, charts: Charts) -> None:
         self._charts = charts
-        #: Where a commit has to be carried out first, if anywhere.
+        #: The synced repositories, if the chart has to wait for a first commit of one.
         self.artifacts: Artifacts | None = None
-        #: Files that the chart has beside its own.
+        #: Further files of the chart.
         self.more: dict[str, str] = {}
 
     async def locate(self, release: HelmRelease) -> ChartArtifact:
@@ -155,7 +155,7 @@ class Place:
         self.index.update(self.key, await self.cluster.apply(manifest, manager="test"))
 
     async def annotate(self, **notes: str) -> None:
-        """Ask for something, as ``gitsync reconcile`` does."""
+        """Put a request on the HelmRelease, as ``gitsync reconcile`` does."""
         annotations = {f"reconcile.fluxcd.io/{name}": note for name, note in notes.items()}
         body = {"metadata": {"annotations": annotations}}
         self.index.update(self.key, await self.cluster.patch(self.key, body, manager="test"))
@@ -165,7 +165,7 @@ class Place:
         return await self.reconciler.reconcile(self.key, Interrupt())
 
     async def passes(self, most: int = 12) -> int:
-        """Passes until there is nothing more to do by itself. Returns how many that took."""
+        """Reconcile until nothing is left to do. Returns how many passes that took."""
         for number in range(1, most + 1):
             if await self.pass_once() is None:
                 return number
@@ -257,7 +257,7 @@ async def a_place(control_plane: ControlPlane, namespace: str) -> AsyncIterator[
 
 
 async def renders_nothing(release: HelmRelease) -> RevisionObjects:
-    """Nobody else is there who could want anything."""
+    """For tests in which no other claimant renders anything."""
     return RevisionObjects()
 
 
@@ -266,7 +266,7 @@ async def finds_nothing(release: ObjectKey, key: ObjectKey) -> Manifest | None:
 
 
 async def _end(place: Place) -> None:
-    """Let the HelmRelease go, for its finalizer would keep the namespace for ever."""
+    """Remove the HelmRelease's finalizer, which would keep the namespace for ever."""
     try:
         await place.cluster.patch(place.key, {"metadata": {"finalizers": []}}, manager=FIELD_MANAGER)
         await place.cluster.delete(place.key)

@@ -64,7 +64,7 @@ class World:
         await self.cluster.patch(self.key(name), note, manager="test")
 
     async def version(self, name: str = "app") -> str:
-        """The version of the chart that a release of it gets now, or why it gets none."""
+        """The version of the chart that a release of it gets now, or the error."""
         assert self.sources is not None
         try:
             return (await self.sources.locate(release(self.namespace, name))).version
@@ -76,7 +76,7 @@ class World:
         return (found or {}).get("status") or {}
 
     async def is_ready(self, name: str = "app", revision: str = "") -> bool:
-        """Whether it is ready as it is written now, not only as it was before the last change."""
+        """Whether it is ready at its present generation."""
         found = await self.cluster.find(self.key(name)) or {}
         status = found.get("status") or {}
         is_seen = status.get("observedGeneration") == found.get("metadata", {}).get("generation")
@@ -123,7 +123,7 @@ async def world(
 
 
 async def serving(world: World, stack: AsyncExitStack, directory: Path) -> None:
-    """Have the sources served, as one life of an agent does."""
+    """Reconcile the sources while this lasts, as an agent does between its start and its end."""
     world.fetched = ChartRepositories(directory)
     stack.push_async_callback(world.fetched.close)
     events = await stack.enter_async_context(EventRecorder(world.cluster, "test").running())

@@ -66,7 +66,7 @@ class World:
         await self.cluster.patch(self.key, note, manager="test")
 
     async def version(self) -> str:
-        """The version of the chart that a release of it gets now, or why it gets none."""
+        """The version of the chart that a release of it gets now, or the error."""
         assert self.sources is not None
         try:
             return (await self.sources.locate(release(self.namespace))).version
@@ -97,7 +97,7 @@ async def world(
 
 
 async def serving(world: World, stack: AsyncExitStack, directory: Path) -> None:
-    """Have the sources served, as one life of an agent does."""
+    """Reconcile the sources while this lasts, as an agent does between its start and its end."""
     fetched = ChartRepositories(directory)
     stack.push_async_callback(fetched.close)
     events = await stack.enter_async_context(EventRecorder(world.cluster, "test").running())

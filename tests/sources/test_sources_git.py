@@ -416,7 +416,7 @@ async def test_fields_that_are_not_honoured_are_refused_by_name(served: World) -
     words = {
         "http": "spec.url: provider github is for https alone",
         "github": "spec.provider: github needs a Secret with a GitHub App",
-        "aws": "spec.provider: aws is not supported yet: nobody logs in to CodeCommit",
+        "aws": "spec.provider: aws is not supported yet: gitsync does not log in to CodeCommit",
         "proxy": "spec.proxySecretRef: ",
     }
     for name, spec in refused.items():

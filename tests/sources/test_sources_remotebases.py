@@ -257,6 +257,20 @@ async def test_what_cannot_be_fetched_is_said_at_its_line(world: World) -> None:
     assert "has no kustomization" in found
 
 
+async def test_no_hint_is_to_allow_what_is_allowed(world: World) -> None:
+    """Remote bases are allowed here: what is wrong is the path, or that a plugin names a URL."""
+    world.origin.commit({"bare/x.yaml": config_map("x")})
+    for field, url in (
+        ("resources", f"{world.url}//nowhere"),
+        ("resources", f"{world.url}//bare"),
+        ("components", f"{world.url}//bare"),
+        ("generators", f"{world.server.url}/files/x.yaml"),
+    ):
+        (error,) = (await world.build({"kustomization.yaml": f"{field}: ['{url}']\n"})).errors
+        wanted = "what plugins name is never fetched" if field == "generators" else "correct the path in the URL"
+        assert wanted in error.hint, error
+
+
 async def test_there_is_a_bound_to_how_much_is_fetched(world: World) -> None:
     for number in range(33):
         world.files[f"{number}.yaml"] = config_map(f"x{number}").encode()

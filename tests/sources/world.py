@@ -1,4 +1,4 @@
-"""A repository with charts, what gitsync makes of them, and what helm makes of a checkout of the same."""
+"""A repository with charts: what gitsync renders of them, and what helm renders of a checkout of the same."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class World:
         return artifact
 
     def declare(self, *repositories: HelmRepository) -> None:
-        """These HelmRepositories and no others."""
+        """The commit's HelmRepositories are these and no others."""
         found = CommitHelmRepositories(self.fetched, {item.key: item for item in repositories})
         self.locator = ChartLocator(found, self.artifacts, self.fetched)
 

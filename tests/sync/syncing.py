@@ -43,14 +43,15 @@ RELEASE = "app"
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of a write: ``error``, instead of it, or (``done``) after it, as when its answer is lost."""
+    """What happens to a write: it fails with ``error``, instead of being done, or (``done``) after it, as when its
+    answer is lost."""
 
     error: GitsyncError
     done: bool = False
 
 
 class FaultyCluster(Cluster):
-    """A cluster that notes what is written to it, and fails where it is told to: at the write of that number."""
+    """A cluster that notes the writes to it, and fails at the writes whose numbers it is told."""
 
     writes: list[str]
     reads: list[str]
@@ -58,13 +59,13 @@ class FaultyCluster(Cluster):
     #: Whether no write is done at all, and how many requests are under way.
     is_away = False
     under_way = 0
-    #: The most tasks that there were while something was asked.
+    #: The largest number of tasks during a request.
     tasks = 0
-    #: The name of an object that is not taken; "" for none.
+    #: The name of an object that the API server refuses; "" for none.
     refused = ""
 
     def expect(self, faults: Mapping[int, Fault] | None = None) -> None:
-        """Count from 0 again."""
+        """Count writes from 0 again."""
         self.writes, self.reads, self.faults = [], [], dict(faults or {})
 
     async def _send(self, request: Request) -> Answer:
@@ -108,7 +109,7 @@ class Place:
         self._start(ReleaseIndex())
 
     async def restart(self) -> None:
-        """As a new agent: nothing is known but what the cluster says."""
+        """As a new agent: it knows nothing but what is in the cluster."""
         index = ReleaseIndex()
         if (live := await self.live(RELEASE)) is not None:
             index.update(self.key(RELEASE), live)
@@ -124,7 +125,7 @@ class Place:
         )
 
     def store(self) -> SyncStore:
-        """What reads the sync's state anew."""
+        """The sync's store, which reads its state again."""
         return SyncStore(self.cluster, self.namespace, self.name)
 
     def key(self, name: str) -> ObjectKey:
@@ -132,7 +133,7 @@ class Place:
         return ObjectKey(group, kind, self.namespace, f"{self.name}-{name}")
 
     def short(self, name: str) -> str:
-        """An object's name without that of the sync."""
+        """An object's name without the sync's prefix."""
         return name.removeprefix(f"{self.name}-")
 
     async def sync(
@@ -156,23 +157,23 @@ class Place:
         return await self.cluster.find(self.key(name))
 
     async def disown(self, name: str) -> None:
-        """Somebody takes an object for himself, by hand."""
+        """Take the sync's marks off an object, as by hand."""
         mark = {"metadata": {"annotations": {OWNER_ANNOTATION: None}}}
         await self.cluster.patch(self.key(name), mark, manager="somebody")
 
     async def held_by(self, finalizer: str, name: str) -> None:
-        """Somebody deletes an object, which stays for this finalizer; "" for none any more."""
+        """Delete an object, which stays for this finalizer; "" removes the finalizer."""
         patch = {"metadata": {"finalizers": [finalizer] if finalizer else []}}
         await self.cluster.patch(self.key(name), patch, manager="somebody")
         if finalizer:
             await self.cluster.delete(self.key(name))
 
     async def texts(self, *names: str) -> dict[str, str | None]:
-        """What these objects say; None of one that is not there."""
+        """The texts of these objects; None for one that does not exist."""
         return {name: _text(await self.live(name)) for name in names}
 
     async def versions(self, *names: str) -> dict[str, tuple[str, str]]:
-        """uid and resourceVersion of those of these objects that are there."""
+        """uid and resourceVersion of those of these objects that exist."""
         found = {name: await self.live(name) for name in names}
         return {
             name: (live["metadata"]["uid"], live["metadata"]["resourceVersion"])
@@ -181,14 +182,14 @@ class Place:
         }
 
     async def inventory(self) -> Inventory:
-        """What a restarted agent would know."""
+        """The inventory that a restarted agent would read."""
         return await self.store().inventory()
 
     async def journal(self) -> tuple[JournalEntry, ...]:
         return await self.store().journal()
 
     async def did(self) -> set[str]:
-        """What the newest commit did, by its entry in the journal: ``created a``."""
+        """The changes of the newest commit by its entry in the journal: ``created a``."""
         newest = (await self.journal())[0]
         return {f"{change.verb} {self.short(change.object.rpartition('/')[2])}" for change in newest.changes}
 

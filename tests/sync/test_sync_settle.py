@@ -9,7 +9,7 @@ from gitsync.apply.claimant import Claimant
 from gitsync.release.dependencies.holds import Hold
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.dependencies.states import state_of
-from gitsync.sync.outcome import Outcomes, Settling
+from gitsync.sync.outcome import Outcomes, Unsettled
 
 COMMIT = "c" * 40
 
@@ -112,7 +112,7 @@ def test_a_suspended_release_is_settled() -> None:
 
 def test_settling_looks_only_at_what_changed_and_ends_when_nothing_moves() -> None:
     found = index(release("redis"), release("backend", "redis"), release("other"))
-    settling = Settling(found, [key("redis"), key("backend"), key("other")])
+    settling = Unsettled(found, [key("redis"), key("backend"), key("other")])
     assert settling.open == {key("redis"), key("backend"), key("other")}
     found.update(key("other"), release("other", version=2, **READY))
     settling.look([key("other")])
@@ -124,13 +124,13 @@ def test_settling_looks_only_at_what_changed_and_ends_when_nothing_moves() -> No
 
 def test_settling_hears_of_those_that_it_does_not_follow_and_of_those_that_have_gone() -> None:
     found = index(release("redis"), release("backend", "redis"), release("frontend", "backend"))
-    settling = Settling(found, [key("frontend")])
+    settling = Unsettled(found, [key("frontend")])
     found.update(key("redis"), release("redis", version=2, **STALLED))
     settling.look([key("redis")])
     assert settling.open == set(), "who is behind redis waits for what has failed"
 
     found = index(release("redis"), release("backend", "redis"), release("other"))
-    settling = Settling(found, [key("redis"), key("backend"), key("other")])
+    settling = Unsettled(found, [key("redis"), key("backend"), key("other")])
     found.forget(key("redis"))
     settling.look([key("redis")])
     assert settling.open == {key("redis"), key("other")}
@@ -138,7 +138,7 @@ def test_settling_hears_of_those_that_it_does_not_follow_and_of_those_that_have_
 
 def test_settling_hears_of_one_that_becomes_ready_while_another_has_failed() -> None:
     found = index(release("a"), release("b", **STALLED), release("c", "a", "b"))
-    settling = Settling(found, [key("a"), key("c")])
+    settling = Unsettled(found, [key("a"), key("c")])
     assert settling.open == {key("a"), key("c")}
     found.update(key("a"), release("a", version=2, **READY))
     settling.look([key("a")])
@@ -157,7 +157,7 @@ def test_a_failure_does_not_count_while_the_agent_goes_on_acting_on_the_release(
 
 
 def test_a_release_that_was_just_applied_and_not_seen_yet_is_moving() -> None:
-    settling = Settling(ReleaseIndex(), [key("a")])
+    settling = Unsettled(ReleaseIndex(), [key("a")])
     assert settling.open == {key("a")}
 
 
@@ -166,7 +166,7 @@ def test_a_release_whose_ready_expr_says_no_of_a_ready_dependency_waits() -> Non
     backend = release("backend", "redis")
     backend["spec"]["dependsOn"][0]["readyExpr"] = "dep.ok"
     releases = index(redis, backend)
-    settling = Settling(releases, [key("backend")])
+    settling = Unsettled(releases, [key("backend")])
     assert settling.open == {key("backend")}, "nobody has evaluated it yet"
 
     releases.set_answer(key("backend"), redis, "dep.ok", "readyExpr `dep.ok` is false")
@@ -228,7 +228,7 @@ def test_a_release_whose_object_a_sync_has_waits_until_it_asks_anew() -> None:
     manifest = found.manifest(key("b"))
     assert manifest is not None
     found.set_hold(key("b"), Hold(OBJECT, "", Claimant("sync", "fleet"), asked=state_of(manifest)))
-    settling = Settling(found, [key("b")])
+    settling = Unsettled(found, [key("b")])
     assert not settling.open
     heard: list[ObjectKey] = []
     found.subscribe(lambda changed, before, after: heard.append(changed))

@@ -374,7 +374,9 @@ async def test_the_journal_says_why_a_commit_is_held_and_what_it_would_delete_un
     assert (await place.sync("2" * 40, {}, full=True)).result == "held"
     held = (await place.journal())[0]
     assert (held.commit, held.result) == ("2" * 40, "held")
-    assert held.why == "it drops everything, all 2 objects, and what nobody else is to have would be deleted"
+    assert (
+        held.why == "it drops everything, all 2 objects, and those that no other sync or release wants would be deleted"
+    )
     assert [(it.verb, place.short(it.object.rpartition("/")[2]), it.why) for it in held.changes] == [
         ("waiting", "a", "would be deleted"),
         ("waiting", "b", "would be deleted"),

@@ -20,7 +20,7 @@ COMMIT = "3f2a91c0d1b2e3f405162738495a6b7c8d9e0f10"
 
 @dataclass
 class Visitor:
-    """Somebody with the printed address. ``base`` is the page without its key."""
+    """A client that has the printed address. ``base`` is the page's URL without its key."""
 
     session: aiohttp.ClientSession
     address: str
@@ -67,7 +67,7 @@ class World:
     async def say(
         self, manifest: Manifest, status: str = "True", reason: str = "Succeeded", message: str = "", **more: Any
     ) -> Manifest:
-        """Have an object say that of itself."""
+        """Set an object's status."""
         generation = manifest["metadata"]["generation"]
         ready = {
             "type": "Ready",
@@ -115,7 +115,7 @@ async def world(cluster: Cluster, namespace: str) -> World:
 
 @pytest_asyncio.fixture
 async def visitor(cluster: Cluster, namespace: str) -> AsyncIterator[Visitor]:
-    """Has opened the printed address."""
+    """A client that has opened the printed address."""
     async with visiting(cluster, namespace) as found:
         yield found
 

@@ -27,6 +27,7 @@ from gitsync.web.receivers.delivery import MAX_BODY, WRONG_TOKEN, Delivery, Prov
 from gitsync.web.receivers.door import LARGE_AT_ONCE
 from gitsync.web.receivers.gatekeeper import Gatekeeper, listening
 from gitsync.web.receivers.handlers import Webhooks
+from gitsync.web.receivers.limits import BURST
 from gitsync.web.receivers.routes import Route, path_of
 from gitsync.web.receivers.server import MOST_CONNECTIONS
 from tests.controlplane.processes import free_ports
@@ -150,7 +151,7 @@ async def test_what_could_not_be_done_may_be_delivered_again(hook: Hook) -> None
     hook.outcome = RetryableError("the API server is away")
     with capture_logs() as lines:
         assert (await hook.post())[0] == 500
-    assert [line["event"] for line in lines] == ["what a webhook asks for cannot be asked for"]
+    assert [line["event"] for line in lines] == ["webhook cannot have its objects reconciled"]
     hook.outcome = Refusal(400, "no JSON")
     assert await hook.post() == (400, "no JSON\n")
     hook.outcome = 2
@@ -332,8 +333,11 @@ async def test_what_came_of_deliveries_is_counted(hook: Hook, monkeypatch: pytes
 
 
 async def test_more_than_a_receiver_may_take_is_put_off(hook: Hook) -> None:
-    answers = [await hook.post(str(number).encode()) for number in range(70)]
-    assert {status for status, _ in answers} == {200, 429}
+    statuses = [200]
+    while statuses[-1] == 200 and len(statuses) < 10 * BURST:  # on a slow machine more are taken meanwhile
+        statuses.append((await hook.post(str(len(statuses)).encode()))[0])
+    assert len(statuses) > BURST
+    assert statuses[-1] == 429
     body = b"another"
     async with hook.session.post(f"http://127.0.0.1:{hook.port}{PATH}", data=body, headers=signed(body)) as answer:
         assert answer.status == 200 or int(answer.headers["Retry-After"]) >= 1

@@ -16,7 +16,7 @@ from tests.web.conftest import COMMIT, Visiting, Visitor, World, visiting
 from tests.web.pages import plain, shown, token_in, until_shown
 
 PATH = f"/commits/{COMMIT}"
-WHY = "it drops 12 of 14 objects, and what nobody else is to have would be deleted"
+WHY = "it drops 12 of 14 objects, and those that no other sync or release wants would be deleted"
 GOES = JournalChange("waiting", "ConfigMap/apps/settings", "fleet/settings.yaml:1:1", "would be deleted")
 
 

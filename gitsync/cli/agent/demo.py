@@ -1,4 +1,4 @@
-"""``gitsync demo``: the main job, shown."""
+"""``gitsync demo``: what gitsync is for, shown commit by commit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 _INTERRUPTED = 130
-#: Columns of a terminal from which on the table is cut to it.
+#: The table is cut to the width of a terminal that has at least as many columns.
 _LEAST_WIDTH = 40
 
 Keep = Annotated[bool, typer.Option("--keep", help="Stop before the last step and leave everything running.")]
@@ -93,7 +93,7 @@ async def _somewhere(settings: Settings) -> AsyncIterator[Settings]:
 
 @asynccontextmanager
 async def _key(cluster: Cluster, sample: Path, *, wanted: bool) -> AsyncIterator[None]:
-    """With the Secret by which the sample repository's encrypted file is decrypted."""
+    """While it lasts, the cluster has the Secret with the key that decrypts the sample repository's encrypted file."""
     if not wanted:
         write("There is no sops on the PATH, so the encrypted Secret of sample-repo/ stays out of this.\n")
         yield
@@ -114,7 +114,7 @@ async def _key(cluster: Cluster, sample: Path, *, wanted: bool) -> AsyncIterator
 
 @asynccontextmanager
 async def _page(cluster: Cluster, settings: Settings, *, wanted: bool) -> AsyncIterator[str]:
-    """With the page served; gives its address, "" without one."""
+    """Serve the page while this lasts, if it is ``wanted``. Yields the page's address, "" without a page."""
     if not wanted:
         write("gitsync demo --ui shows all of this on a page, too.\n")
         yield ""
@@ -135,13 +135,13 @@ async def _go_on() -> None:
     if not sys.stdin.isatty():
         return
     pressed, loop = asyncio.Event(), asyncio.get_running_loop()
-    write("\nLook at the page, then press Enter:\n")  # a row of its own: below it the agent may say what goes on
+    write("\nLook at the page, then press Enter:\n")  # it ends its line: the agent may log below it meanwhile
     loop.add_reader(sys.stdin, pressed.set)
     try:
         await pressed.wait()
     finally:
         loop.remove_reader(sys.stdin)
-    sys.stdin.readline()  # there is a line: a terminal hands on whole ones
+    sys.stdin.readline()  # does not block: a terminal hands on whole lines
 
 
 async def _tell(
@@ -192,11 +192,11 @@ async def _unless_ended(step: Coroutine[None, None, None], agent: asyncio.Task[i
     waiting = asyncio.create_task(step)
     await until_one_ends(waiting, asyncio.shield(agent))
     if waiting.cancelled():
-        raise typer.Exit(_INTERRUPTED)  # Ctrl-C, which the agent takes for itself
+        raise typer.Exit(_INTERRUPTED)  # Ctrl-C, which the agent's own handler takes
 
 
 def _sample_repository() -> Path:
-    """Beside the package in a checkout, inside it when installed."""
+    """The directory ``sample-repo``: beside the package in a checkout, inside the package when it is installed."""
     package = Path(gitsync.__file__).resolve().parent
     for place in (package / "sample-repo", package.parent / "sample-repo"):
         if (place / "fleet").is_dir():

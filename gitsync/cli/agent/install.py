@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
-#: Settings that become those of the agent; what is left out belongs to this machine.
+#: The groups of settings that become the agent's; all others are about this command on this machine.
 _OF_THE_AGENT = ("Repository", "Sync", "Releases", "Access")
-#: Files of this machine, and the keys of the Secret that they become.
+#: By setting that names a file of this machine: the key that the file's content gets in the Secret gitsync-git.
 _CREDENTIALS = {
     "git_password_file": "password",
     "git_token_file": "token",
@@ -54,8 +54,8 @@ async def install(
 ) -> None:
     """Install the agent: definitions, rights, settings and a Deployment; waits until it runs.
 
-    The settings given here are the agent's. Without [bold]--repo[/] it serves the HelmReleases that are applied by
-    other means. Files with credentials become the Secret gitsync-git.
+    The settings given here are the agent's. Without [bold]--repo[/] it serves the HelmReleases, Kustomizations and
+    sources that are applied by other means. Files with credentials become the Secret gitsync-git.
 
     Stops where Flux serves the same kinds, unless told to take over: releases of Flux are gitsync's then, as they are.
 
@@ -118,7 +118,7 @@ async def _install(settings: Settings, options: InstallOptions, take_over: bool,
 
 
 def _read_credentials(settings: Settings) -> dict[str, bytes]:
-    """By key of the Secret. Raises: SettingsError."""
+    """The content of the files with credentials, by key of the Secret. Raises: SettingsError."""
     found = {}
     for name, key in _CREDENTIALS.items():
         if file := getattr(settings, name):

@@ -1,4 +1,4 @@
-"""``gitsync logs``: what the agent in the cluster says."""
+"""``gitsync logs``: the log of the agent in the cluster."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
 Format = Literal["text", "json"]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is yet to be said.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with the lines that are yet to come.")]
 Tail = Annotated[int, typer.Option("--tail", metavar="LINES", help="How many of the last lines; -1 for all.")]
 Since = Annotated[str, typer.Option("--since", metavar="DURATION", help="Lines not older than this, as 10m.")]
 Level = Annotated[LogLevel, typer.Option("--level", help="The least important lines that are shown.")]
@@ -62,7 +62,7 @@ async def logs(
     verbose: Verbose = False,
     output: Output = "text",
 ) -> None:
-    """Show what the agent in the cluster says: of everything, or of one release.
+    """Show the log of the agent in the cluster, or its lines about one release.
 
     Example: gitsync logs --follow --release default/backend
     """
@@ -90,7 +90,8 @@ async def _pod(cluster: Cluster, namespace: str) -> ObjectKey:
 
 
 def _show(text: str, wanted: LineFilter, output: Format, console: Console) -> None:
-    """A line that no agent wrote (of Python itself, say) is about nothing in particular, and shown as it is."""
+    """Print the line ``text`` if it is one of those ``wanted``. One that is not in the agent's format, such as a
+    message of Python itself, has neither a level nor a release to be left out by: it is shown as it is."""
     line = read_line(text)
     if line is not None and not wanted.matches(line):
         return

@@ -26,7 +26,8 @@ async def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | N
 
     Polls the repository, applies what a commit changes in dependency order, waits until it is ready, and deletes what
     left Git. With [bold]--once[/] it ends when the commit is applied: exit code 0 when everything is ready, else 1.
-    Stops gracefully on SIGINT and SIGTERM. Without a repository it serves the HelmReleases of the cluster.
+    Stops gracefully on SIGINT and SIGTERM. Without a repository it serves the HelmReleases,
+    Kustomizations and sources of the cluster.
 
     Example:
 
@@ -41,6 +42,6 @@ async def run(settings: Settings, reload: tuple[Callable[[], Settings], Path | N
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """As long as, or as soon as, there is nothing to stop in order. The kernel does not do that by itself with the
-    first process of a container."""
+    """End at once on SIGTERM, while there is nothing yet, or nothing any more, to stop in order. Without a handler the
+    kernel ignores the signal for the first process of a container."""
     os._exit(128 + number)

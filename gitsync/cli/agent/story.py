@@ -26,12 +26,13 @@ STEP_TIMEOUT = 60.0
 OURS = frozenset({"redis", "backend", "bitnami"})
 REDIS = "fleet/releases/redis.yaml"
 BACKEND = "fleet/releases/backend.yaml"
-#: The parts of the sample repository that the story is told with, and what of them it leaves out: its agent is pointed
-#: at ``fleet``, and what is encrypted is there when it can be decrypted.
+#: The directories of the sample repository that the story uses.
 TOLD = ("fleet", "clusters/production", "infrastructure", "apps", "secrets")
+#: Left out of them: the demo's agent is pointed at ``fleet``.
 _LEFT_OUT = "clusters/production/flux-system/"
+#: Left out where there is no sops to decrypt them.
 _ENCRYPTED = ("clusters/production/secrets.yaml", "secrets/")
-#: From ``fleet`` on into the usual structure.
+#: What the story adds to ``fleet`` when it goes on to Kustomizations: one that applies ``clusters/production``.
 PRODUCTION = {
     "fleet/production.yaml": """\
 apiVersion: kustomize.toolkit.fluxcd.io/v1
@@ -49,13 +50,14 @@ spec:
 """
 }
 
-#: What the releases look like, by name; a release that is gone is not in it.
+#: The HelmReleases as the cluster has them now, by name; one that is gone is missing.
 Seen = Mapping[str, Manifest]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One commit: what is said about it, what it changes (``edit`` gets and returns files by path), when it is done."""
+    """One commit of the story: the title above it, what it changes (``edit`` gets all files by path, and returns them
+    changed), and when it is ``done``."""
 
     title: str
     subject: str
@@ -98,7 +100,8 @@ def _cycle_named(seen: Seen) -> bool:
 
 
 def _in_production(seen: Seen) -> bool:
-    """Both belong to Kustomizations, by what only production has: apps/production/backend.yaml."""
+    """Whether the Kustomizations have taken over both releases: ``ui`` is a value that only
+    apps/production/backend.yaml sets."""
     return _ready(seen) and "ui" in seen["backend"]["spec"]["values"]
 
 
@@ -162,7 +165,7 @@ class Fleet:
     """A Git repository of its own, with the sample repository's manifests in it."""
 
     def __init__(self, directory: Path, sample: Path, charts_url: str, *, encrypted: bool) -> None:
-        """``encrypted``: with what only sops can read."""
+        """``encrypted``: with the files that sops has to decrypt."""
         self.directory = directory
         left_out = (_LEFT_OUT,) if encrypted else (_LEFT_OUT, *_ENCRYPTED)
         paths = [path for part in TOLD for path in sorted((sample / part).rglob("*.yaml"))]
@@ -198,8 +201,9 @@ class Fleet:
 
 
 def _adapted(text: str, charts_url: str) -> str:
-    """With the chart server's address for the placeholder, a short timeout, for nobody wants to wait five minutes, and
-    everything in the one namespace: a flux-system may be somebody's."""
+    """A file of the sample repository as the demo commits it: the placeholder is the chart server's URL, releases fail
+    after 5 s (nobody wants to watch for five minutes), and all is in the namespace default, since a real cluster may
+    have a flux-system that is in use."""
     text = text.replace(PLACEHOLDER, charts_url).replace("namespace: flux-system", "namespace: default")
     return text.replace("  interval: 5m\n", "  interval: 5m\n  timeout: 5s\n")
 

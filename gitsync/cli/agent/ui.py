@@ -22,12 +22,8 @@ Port = Annotated[
 ]
 Only = Annotated[
     str,
-    typer.Option("--only", metavar="NAMESPACE", help="Look at this namespace alone: for who may see no more."),
+    typer.Option("--only", metavar="NAMESPACE", help="Show this namespace alone, for users who may see no more."),
 ]
-
-
-#: Settings by which the repository is read as the agent reads it, and the cluster reached.
-_ASKS = ("Repository", "Git credentials", "Cluster", "Sync", "Access", "Logs")
 
 
 @app.command("ui")

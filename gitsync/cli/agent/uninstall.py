@@ -41,7 +41,7 @@ def uninstall(
 
 
 async def _address(settings: Settings) -> str:
-    """Of the cluster that would lose its agent: the mistake to be made here is the wrong one."""
+    """The API server's address, which the question names: so one sees that it is the right cluster."""
     async with connected(settings) as cluster:
         return cluster.address
 

@@ -43,7 +43,7 @@ def delete(
     wait: Wait = True,
     patience: Timeout = "5m",
 ) -> None:
-    """Asking is left to where no event loop runs: Ctrl-C would not end the question there."""
+    """Not a coroutine, since it asks: while an event loop runs, Ctrl-C would not end the question."""
     live = asyncio.run(_look(settings, kind.key(namespace, name)))
     if not silent:
         typer.confirm(f"Delete {live.key}?", abort=True, err=True)
@@ -54,7 +54,7 @@ async def _look(settings: Settings, key: ObjectKey) -> LiveObject:
     async with connected(settings) as cluster:
         live = await find(cluster, key)
     if origin := origin_of(live.manifest):
-        # The agent hears at once of the kinds that it reconciles, of others when all is compared with the cluster.
+        # The agent watches the kinds that it reconciles. It misses others when it next compares the cluster with Git.
         when = "within ten minutes" if key.group == NOTIFICATION_GROUP else "at once"
         warn(f"{key} comes from Git and will be put back {when}: remove it from {origin}")
     if key.kind == CHART.kind and (release := implied_by(live.manifest)) is not None:

@@ -41,8 +41,8 @@ async def export(objects: Sequence[LiveObject]) -> None:
 
 
 def bare(manifest: Manifest) -> Manifest:
-    """An object as somebody would write it: without status, what the server sets, and what gitsync and requests of
-    people have left on it.
+    """An object as one would write it: without status, the fields that the API server sets, and the annotations, labels
+    and finalizers that gitsync and commands such as ``gitsync reconcile`` have put on it.
     """
     left = normalised(manifest, bookkeeping=True)
     metadata: dict[str, Any] = dict(left["metadata"])

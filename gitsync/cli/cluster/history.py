@@ -33,8 +33,8 @@ _HEADERS = ["REVISION", "UPDATED", "STATUS", "CHART", "APP VERSION", "DESCRIPTIO
 
 @verb.one(RELEASE)
 async def history(live: LiveObject, output: Output = "table") -> None:
-    """Show the revisions of a HelmRelease; what a commit brought names that commit. One of another cluster (kubeConfig)
-    has them there.
+    """Show the revisions of a HelmRelease, and the commits that brought them. With spec.kubeConfig they are read from
+    that cluster.
 
     Example: gitsync history helmrelease redis -n default
     """

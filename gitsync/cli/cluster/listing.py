@@ -49,7 +49,7 @@ async def watch_changes(cluster: Cluster, kinds: Sequence[Kind], query: Query) -
         left_out: list[KindUnknown | Forbidden] = []
         for kind in kinds:
             try:
-                # A watch of a kind nobody serves would wait without a word.
+                # A watch of a kind that the cluster does not serve would wait without a word.
                 await cluster.resource(kind.group, kind.kind)
                 live = await stack.enter_async_context(
                     cluster.watch(kind.group, kind.kind, namespace=query.namespace, labels=query.labels)
@@ -69,8 +69,8 @@ async def watch_changes(cluster: Cluster, kinds: Sequence[Kind], query: Query) -
 
 
 def _say_left_out(errors: Sequence[KindUnknown | Forbidden], kinds: Sequence[Kind]) -> None:
-    """Of several kinds some may be left out: those that the cluster does not serve without a word, those that may not
-    be read with one. Raises: the first error where that leaves nothing."""
+    """Of several kinds some may be missing from what is shown. Those that the user may not read are named on stderr;
+    those that the cluster does not serve are not. Raises: the first error when no kind is left."""
     if errors and len(errors) == len(kinds):
         raise errors[0]
     for error in errors:

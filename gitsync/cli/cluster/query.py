@@ -14,7 +14,7 @@ Format = Literal["table", "wide", "json", "yaml"]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What was asked for. ``namespace`` is "" for all of them, ``labels`` as the API server takes them; ``condition``
+    """What was asked for. ``namespace`` is "" for all of them, ``labels`` is a label selector; ``condition``
     is a type and a status in lower case, both "" for all. ``header`` is whether tables have one."""
 
     names: tuple[str, ...]
@@ -26,7 +26,7 @@ class Query:
     header: bool = True
 
     def wants(self, manifest: Manifest) -> bool:
-        """Whether an object is one of them."""
+        """Whether an object is to be shown."""
         if self.names and manifest["metadata"]["name"] not in self.names:
             return False
         kind, wanted = self.condition

@@ -1,4 +1,4 @@
-"""``gitsync reconcile``: look at a release or a source now, not at its next interval."""
+"""``gitsync reconcile``: have the agent reconcile an object now, not at its next interval."""
 
 from __future__ import annotations
 
@@ -85,20 +85,21 @@ async def chart(live: LiveObject, with_source: WithSource = False, patience: Tim
 
 @verb.one(GENERATOR, RECEIVER)
 async def other(live: LiveObject, patience: Timeout = "5m") -> int:
-    """Have it looked at now."""
+    """Have an ArtifactGenerator or a Receiver reconciled now."""
     _refuse_suspended(live)
     return 0 if await answered(live, await ask(live), seconds(patience)) else 1
 
 
 async def _can_be_asked(live: LiveObject, source: ObjectKey) -> bool:
-    """Not so the synced repository, where no GitRepository names it."""
+    """Whether ``source`` is an object in the cluster that a request can be put on. The synced repository is none where
+    no GitRepository names it."""
     if kind_of(source.group, source.kind) not in SOURCES:
         return False
     return source.kind != GIT_REPOSITORY or await live.cluster.find(source) is not None
 
 
 async def _is_read(live: LiveObject, wanted: ObjectKey | None, patience: str) -> bool:
-    """Have a source read; False when that failed."""
+    """Have the source ``wanted`` read, where it can be; False when that failed."""
     if wanted is None:
         return True
     if not await _can_be_asked(live, wanted):
@@ -108,6 +109,6 @@ async def _is_read(live: LiveObject, wanted: ObjectKey | None, patience: str) ->
 
 
 def _refuse_suspended(live: LiveObject) -> None:
-    """Nobody would answer. Raises: ReleaseError."""
+    """The agent would never answer a request about a suspended object. Raises: ReleaseError."""
     if live.is_suspended:
         raise ReleaseError(f"{live.key} is suspended", key=live.key, hint=resume_command(live.key))

@@ -46,7 +46,8 @@ async def _resume(live: LiveObject) -> str:
 
 
 async def _ready(live: LiveObject, token: str, patience: float) -> bool:
-    """One object that gets stuck must not hide what becomes of the others."""
+    """Whether a resumed object has become ready. A failure is printed, not raised: it must not hide what becomes of the
+    other objects."""
     try:
         return await answered(live, token, patience)
     except ReleaseError as error:

@@ -1,4 +1,4 @@
-"""``gitsync rollback``: bring an old revision of a release back, while Git is out of the way."""
+"""``gitsync rollback``: bring an old revision of a release back, while the release is suspended."""
 
 from __future__ import annotations
 

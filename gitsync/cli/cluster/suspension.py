@@ -1,4 +1,4 @@
-"""What ``suspend``, ``resume`` and ``rollback`` share: suspending objects, and what Git will make of it."""
+"""What ``suspend``, ``resume`` and ``rollback`` share: suspending objects, and warning where Git will undo it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gitsync.live.requests import git_names, origin_of, suspend
 
 
 async def suspend_one(live: LiveObject) -> None:
-    """Suspend one object, unless it is, and say what Git will make of it."""
+    """Suspend one object, unless it is suspended, and warn where Git will undo that."""
     if live.is_suspended:
         write(f"{live.key} was suspended already\n")
         return
@@ -22,8 +22,8 @@ async def suspend_one(live: LiveObject) -> None:
 
 
 def warn_of_git(live: LiveObject, *, suspended: bool) -> None:
-    """A sync puts back what Git names, which is ``suspended`` or not; what Git says nothing about stays as people set
-    it."""
+    """Warn that a sync will undo what was just done, where the object in Git sets ``spec.suspend`` to the other value.
+    Where Git does not set it, it stays as it was set by hand. ``suspended`` is what was just set."""
     origin, path = origin_of(live.manifest), ["spec", "suspend"]
     words = f"spec.suspend: {str(suspended).lower()}"
     if is_generator(live.key):
@@ -36,6 +36,6 @@ def warn_of_git(live: LiveObject, *, suspended: bool) -> None:
 
 
 def resume_command(key: ObjectKey) -> str:
-    """What ends a suspension."""
+    """The command that ends an object's suspension."""
     kind = kind_of(key.group, key.kind)
     return f"gitsync resume {kind.words if kind else key.kind} {key.name} -n {key.namespace}"

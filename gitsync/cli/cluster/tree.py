@@ -72,5 +72,5 @@ def _print(root: ObjectNode, output: Format) -> None:
     if output == "json":
         write(as_json(root.data()))
         return
-    # The first cell begins with the lines of the tree: those blanks stay.
+    # The first cell begins with the tree's branches, drawn with blanks: these are not stripped.
     write(table([[name, one_line(status), one_line(message)] for name, status, message in draw(root)]))

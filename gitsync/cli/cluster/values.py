@@ -8,7 +8,7 @@ from typing import Any
 
 from gitsync.errors import SettingsError, ValuesError
 
-#: Helm's own record of a release may be no larger.
+#: Bytes. Helm stores values in its record of the release, a Secret, and a Secret may be no larger.
 _MAX_FILE = 1024 * 1024
 
 

@@ -10,7 +10,7 @@ from gitsync.api.duration import parse_duration
 
 
 def seconds(text: str, option: str = "--timeout") -> float:
-    """What a duration given as ``option`` means. Raises: typer.BadParameter."""
+    """A duration as ``5m`` in seconds; ``option`` is named when it is wrong. Raises: typer.BadParameter."""
     try:
         value = parse_duration(text)
     except ValueError as error:

@@ -46,8 +46,8 @@ class Kind:
     """A kind, and how commands speak of it.
 
     Its commands are ``gitsync VERB WORD``, or for a source ``gitsync VERB source WORD``, and ``gitsync get PLURAL``;
-    ``aliases`` are further words for it. ``help`` is by verb: what a verb that serves many kinds says of this one. One
-    that is static has no status, and can be asked for nothing.
+    ``aliases`` are further words for it. ``help`` has, by verb, the command's help for this kind. A kind that is static
+    has no status, and its objects cannot be reconciled.
     """
 
     group: str
@@ -415,13 +415,13 @@ RECEIVER = Kind(
     },
 )
 
-#: Those that every verb serves, but for ``reconcile``, which static ones have nothing for.
+#: The kinds that every verb serves, except that ``reconcile`` does not serve those that are static.
 KINDS = (RELEASE, KUSTOMIZATION, REPOSITORY, OCI, GIT, BUCKET, CHART, GENERATOR, PROVIDER, ALERT, RECEIVER)
-#: Those that commands can show; ExternalArtifacts are nobody's to write.
+#: The kinds that ``get`` shows. ExternalArtifacts are written by the agent alone, so no other verb serves them.
 SHOWN = (*KINDS, EXTERNAL)
 SOURCES = tuple(kind for kind in KINDS if kind.is_source)
 
 
 def kind_of(group: str, kind: str) -> Kind | None:
-    """The entry of a kind; None for one that commands know nothing of."""
+    """The entry of a kind; None for a kind that is not among KINDS."""
     return next((item for item in KINDS if (item.group, item.kind) == (group, kind)), None)

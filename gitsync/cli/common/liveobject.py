@@ -1,4 +1,4 @@
-"""Single objects of the cluster as commands see them: reading them, whose they are, asking the agent about them."""
+"""Single objects of the cluster as commands see them: reading them, and asking the agent to reconcile them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class LiveObject:
 
     @property
     def is_suspended(self) -> bool:
-        """Whether the agent leaves it alone."""
+        """Whether the object says ``spec.suspend: true``, so that the agent does not reconcile it."""
         return is_suspended(self.manifest)
 
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Cluster]:
-    """The cluster that the settings name. A KindUnknown that leaves the block says where our kinds come from."""
+    """The cluster that the settings name. A KindUnknown that leaves the block gets a hint how to install our kinds."""
     from gitsync.cluster import Cluster
 
     async with await Cluster.connect(kubeconfig=settings.kubeconfig, context=settings.context or None) as cluster:
@@ -51,7 +51,7 @@ async def connected(settings: Settings) -> AsyncIterator[Cluster]:
 
 
 async def find(cluster: Cluster, key: ObjectKey) -> LiveObject:
-    """One object. Raises: NotFound, saying what to do; KindUnknown."""
+    """One object. Raises: NotFound, with a hint; KindUnknown."""
     try:
         return LiveObject(cluster, await cluster.get(key))
     except NotFound as error:

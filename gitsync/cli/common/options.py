@@ -28,9 +28,9 @@ def with_settings(*groups: str, leave_out: tuple[str, ...] = ()) -> Callable[[Ca
     """Give a command the flags of the settings of ``groups`` (all when none is named), and ``--config``.
 
     The command gets the loaded ``settings`` instead (and, if it has a parameter ``reload``, how to load them anew and
-    the file they come from), and logs go where the settings say for as long as it runs. A command without flags for
-    logs has its results to show: there, only warnings are logged. It may be a coroutine function, and returns its exit
-    code or None for 0. Goes under ``@app.command``.
+    the file they come from), and logs are written as the settings say while it runs; a command without flags for logs
+    logs warnings only, since it has results to print. The command may be a coroutine function, and returns its exit
+    code or None for 0. Stands below ``@app.command``.
     """
     infos = [
         info
@@ -74,8 +74,8 @@ class FlagGroup:
 
 
 def with_groups(run: Callable[..., Any]) -> Callable[..., Any]:
-    """``run``, which takes some flags in groups, as a function that takes each of them by itself: in place of a
-    parameter that is a ``FlagGroup``, one for each of its fields."""
+    """``run`` with its FlagGroups taken apart, as Typer needs it: a function that has, in place of each parameter that
+    is a ``FlagGroup``, a parameter for each of that group's fields."""
     signature = inspect.signature(run, eval_str=True)
     groups = {name: it.annotation for name, it in signature.parameters.items() if _is_group(it.annotation)}
     if not groups:
@@ -96,7 +96,7 @@ def _is_group(annotation: Any) -> bool:
 
 
 def _made(group: type[FlagGroup], arguments: dict[str, Any]) -> FlagGroup:
-    """A group of what was given for its flags, which is taken out of the arguments."""
+    """A ``group`` with the values of its flags, which are removed from ``arguments``."""
     fields = inspect.signature(group, eval_str=True).parameters
     given = {name: _made(it.annotation, arguments) for name, it in fields.items() if _is_group(it.annotation)}
     return group(**given, **{name: arguments.pop(name) for name in fields if name not in given})
@@ -111,7 +111,7 @@ def _flags(parameter: inspect.Parameter) -> Iterable[inspect.Parameter]:
 
 
 def _warn_of_visible_password(flags: Mapping[str, Any]) -> None:
-    """Of one in ``--repo``: whoever may list processes reads it, and shells remember it."""
+    """Warn of a password in ``--repo``: who may list processes sees it, and shells keep it in their history."""
     if urlsplit(flags.get("repo") or "").password:
         log.warning(
             "a password in --repo shows in the process list",
@@ -127,14 +127,14 @@ def _config() -> inspect.Parameter:
 
 
 def _words(parameter: inspect.Parameter) -> Iterable[str]:
-    """What an option is called on the command line."""
+    """The names of an option on the command line, as ``--namespace`` and ``-n``."""
     for note in getattr(parameter.annotation, "__metadata__", ()):
         yield from getattr(note, "param_decls", None) or ()
 
 
 def _parameter(info: SettingInfo, short: str, taken: Set[str]) -> inspect.Parameter:
-    """Values stay text here: they are checked where the file's and the environment's are checked. ``short`` is another
-    name, unless the command itself has ``taken`` it."""
+    """The flag of a setting. Its value stays text: it is checked with those of the file and the environment. ``short``
+    is another name of the flag, unless the command has ``taken`` it for a flag of its own."""
     default = f" (default: {info.default})" if info.default else ""
     options: dict[str, Any] = {
         "help": info.description + default,

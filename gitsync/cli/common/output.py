@@ -34,27 +34,27 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def as_json(value: Any) -> str:
-    """What a command has to tell, without credentials."""
-    return object_as_json(_told(value))
+    """A command's result as JSON, without credentials in its texts."""
+    return object_as_json(_redacted(value))
 
 
 def object_as_json(manifest: Any) -> str:
-    """An object as it is, to be read back: who may read it may read what is in it."""
+    """An object as JSON, unchanged: it may be read back, and the user may read it in the cluster as well."""
     return json.dumps(manifest, indent=4, ensure_ascii=True) + "\n"
 
 
-def _told(value: Any) -> Any:
+def _redacted(value: Any) -> Any:
     from gitsync.logs import redact
 
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {name: _told(item) for name, item in value.items()}
-    return [_told(item) for item in value] if isinstance(value, list | tuple) else value
+        return {name: _redacted(item) for name, item in value.items()}
+    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def as_yaml(value: Any) -> str:
-    """YAML that Kubernetes reads back as ``value``, an object as it is."""
+    """An object as YAML, unchanged: Kubernetes reads it back as ``value``."""
     from gitsync.diff.yamltext import yaml_lines
 
     return "\n".join(yaml_lines(value)) + "\n"
@@ -68,12 +68,13 @@ def one_line(text: str) -> str:
 
 
 def write(text: str) -> None:
-    """To stdout. Whatever it holds, a terminal gets lines, tabs and our own colours, and nothing that steers it."""
+    """Write to stdout. Of control characters only line ends, tabs and gitsync's own colours are passed on, so that no
+    text can steer the terminal."""
     _write(text, sys.stdout)
 
 
 def say(text: str) -> None:
-    """A line about the result, which is no part of it: to stderr, with the same care."""
+    """Write a line that is not part of the result to stderr, as careful as ``write``."""
     _write(f"{text}\n", sys.stderr)
 
 
@@ -86,7 +87,7 @@ def _write(text: str, stream: TextIO) -> None:
 
 
 def print_error(message: str, hint: str = "") -> None:
-    """To stderr, without credentials, control characters written escaped; red on a terminal."""
+    """Write an error to stderr: without credentials, control characters escaped, its first line red on a terminal."""
     from gitsync.logs import redact
 
     lines = [printable(line) for line in redact(message).splitlines()]
@@ -105,8 +106,9 @@ def colours(stream: TextIO) -> bool:
 
 @contextmanager
 def progress(what: str) -> Iterator[None]:
-    """Says on stderr what is being waited for, and for how long by now: at the bottom of a terminal, where an agent
-    that is part of the work may say more; a plain line elsewhere."""
+    """Show on stderr ``what`` is being waited for and for how long so far: on a terminal as a status line at its
+    bottom, elsewhere as a plain line. On a terminal an agent that runs in this process may show its own status there.
+    """
     from gitsync.logs import StatusLine, has_status_line
 
     if not has_status_line():

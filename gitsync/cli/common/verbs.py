@@ -1,6 +1,6 @@
 """Commands of the form ``gitsync VERB KIND NAME``: one function for a verb, a command for each kind in the table.
 
-What is the same for all of them is here: the words of a kind and its aliases, the options for names and namespace, the
+What all of them share is here: the words of a kind and its aliases, the options for names and namespace, the
 way to the cluster, finding the objects. So the file of a verb holds only what is special about it::
 
     verb = Verb("suspend", "Suspend releases or sources.", "Suspend chart repositories.")
@@ -30,7 +30,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which o
 Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace to look in.")]
 All = Annotated[bool, typer.Option("--all", help="All of the namespace.")]
 
-#: The flags that lead to a cluster, for commands whose ``--namespace`` is that of objects.
+#: The flags that name a cluster, for commands whose ``--namespace`` is that of objects, and not the agent's.
 cluster_settings = with_settings("Cluster", leave_out=("namespace",))
 
 Run = TypeVar("Run", bound=Callable[..., Any])
@@ -60,9 +60,9 @@ class Verb:
         return {other: kind.word for kind in named for other in (kind.plural, *kind.aliases)}
 
     def of(self, *kinds: Kind) -> Callable[[Run], Run]:
-        """``run(settings, kind, ...)`` is the command for each of ``kinds``; what its other parameters are becomes
-        options, each flag of a group by itself (see ``with_groups``). Its help is the kind's for this verb, else its
-        docstring. See ``with_settings`` for what it returns.
+        """Make ``run(settings, kind, ...)`` the command for each of ``kinds``. Its other parameters become options,
+        each flag of a group by itself (see ``with_groups``). The help is what the kind has for this verb, else the
+        docstring of ``run``. What ``run`` returns is described at ``with_settings``.
         """
 
         def decorate(run: Run) -> Run:
@@ -78,7 +78,7 @@ class Verb:
         return decorate
 
     def one(self, *kinds: Kind) -> Callable[[Run], Run]:
-        """``run(live, ...)`` is the command for one object of each of ``kinds``, which was found by name."""
+        """Make ``run(live, ...)`` the command for one object of each of ``kinds``, which was found by name."""
 
         def decorate(run: Run) -> Run:
             async def command(
@@ -94,8 +94,8 @@ class Verb:
         return decorate
 
     def each(self, *kinds: Kind) -> Callable[[Run], Run]:
-        """``run(objects, ...)`` is the command for several objects of each of ``kinds``: the named ones, or with
-        ``--all`` those of a namespace. It is not called when one of them is not there."""
+        """Make ``run(objects, ...)`` the command for several objects of each of ``kinds``: the named ones, or with
+        ``--all`` those of a namespace. It is not called when one of the named objects does not exist."""
 
         def decorate(run: Run) -> Run:
             async def command(
@@ -129,7 +129,7 @@ def _group(about: str, aliases: Mapping[str, str]) -> typer.Typer:
 
 
 def bound(run: Callable[..., Any], text: str, **given: Any) -> Callable[..., Any]:
-    """``run`` with some parameters ``given``, which are no options any more, and ``text`` as its help."""
+    """``run`` as a command with ``text`` as its help; the parameters that are ``given`` here do not become options."""
 
     @functools.wraps(run)
     def command(**arguments: Any) -> Any:

@@ -69,7 +69,7 @@ async def until_gone(cluster: Cluster, key: ObjectKey, uid: str, patience: float
 async def _until_object(
     cluster: Cluster, key: ObjectKey, done: Callable[[Manifest | None], bool], patience: float
 ) -> None:
-    """Return when ``done`` says so of the object (None: it is not there). Raises: TimeoutError."""
+    """Return when ``done`` is true of the object (None: it does not exist). Raises: TimeoutError."""
     async with (
         asyncio.timeout(patience),
         cluster.watch(key.group, key.kind, namespace=key.namespace, fields=f"metadata.name={key.name}") as watch,

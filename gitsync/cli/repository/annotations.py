@@ -68,7 +68,7 @@ def _command(problem: ManifestProblem) -> str:
 
 
 def _data(text: str) -> str:
-    """What GitHub's runner takes for the end of a command, written so that it does not."""
+    """Text with the line ends, which would end the command for GitHub's runner, escaped."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -100,12 +100,13 @@ def _said(problem: ManifestProblem) -> str:
 
 
 def _line(problem: ManifestProblem) -> int:
-    """Counted from one; what has no place is shown at the beginning of its file."""
+    """The problem's line, counted from one. A problem that is about a whole file is shown at its first line."""
     return max(problem.origin.line, 1)
 
 
 def _with_fingerprints(problems: Sequence[ManifestProblem]) -> Iterator[tuple[ManifestProblem, str]]:
-    """Each with what it is known by in the next commit, when lines were added above it."""
+    """Each problem with a fingerprint that stays the same when lines are added above it, so that a service knows the
+    problem again in the next commit."""
     seen: Counter[str] = Counter()
     for problem in problems:
         about = "\0".join((problem.check, problem.origin.path, problem.object, problem.field, problem.message))

@@ -26,8 +26,8 @@ def write_changes(objects: Iterable[ObjectPreview]) -> None:
 
 
 def changes_text(objects: Iterable[ObjectPreview], *, colour: bool) -> str:
-    """What ``write_changes`` writes, without credentials. Of a definition that comes or goes as a whole it is a line:
-    they are thousands of lines each, which nobody reads."""
+    """What ``write_changes`` writes, without credentials. A CustomResourceDefinition that comes or goes as a whole is
+    one line: they have thousands each, which nobody reads."""
     from gitsync.logs import redact
 
     lines = []

@@ -34,10 +34,9 @@ _NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The files of a repository. ``path`` is the directory with the manifests, "" for the root; ``shown`` is how an
-    Origin's path is written so that the reader's editor finds the file. ``url`` is where the repository is, or what it
-    was cloned from, without a login; "" where nobody says.
-    """
+    """The files of a repository. ``path`` is the directory with the manifests, "" for the root. ``shown`` turns a
+    path in the repository into one that the user's editor finds from the present directory. ``url`` is the
+    repository's URL, or that of which it is a clone, without a login; "" when neither is known."""
 
     commit: CommitInfo
     files: FileTree
@@ -46,7 +45,7 @@ class Tree:
     url: str = ""
 
     async def whole(self, settings: Settings) -> tuple[Desired, WholeCommit]:
-        """What the files want, those of Kustomizations included, and what is known of these."""
+        """All objects that the files want, those that Kustomizations build included; and the Kustomizations."""
         from gitsync.agent.parts import directories, open_chart_repositories
         from gitsync.charts.workers import Workers
         from gitsync.preview.kustomizations import WholeCommit
@@ -105,13 +104,13 @@ def with_own_repository(settings: Settings) -> Settings:
         raise GitRefused(
             f"{here} is in no Git repository", hint="run this in a checkout, or name a repository with --repo"
         )
-    # A bare repository has no top; without git, whoever needs it says so.
+    # A bare repository has no top. Without the program git there is none either: the code that needs git says so.
     return settings.model_copy(update={"repo": os.fsdecode(top).removesuffix("\n") if top else "."})
 
 
 def resolved(target: str, revision: str) -> str | None:
-    """The id of a commit of a repository on this machine, by any of the names that git takes; None when the repository
-    is elsewhere, or git knows no such commit."""
+    """The id of the commit that git understands by ``revision``, such as ``HEAD~2``, in a repository on this machine.
+    None when the repository is elsewhere, or has no such commit."""
     if not Path(target).is_dir():
         return None
     found = _git(Path(target), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
@@ -119,7 +118,7 @@ def resolved(target: str, revision: str) -> str | None:
 
 
 def _is_working_tree(target: str) -> bool:
-    """A directory, but not a bare repository: that has commits only."""
+    """Whether ``target`` is a directory with files to read, and not a bare repository, which has commits only."""
     path = Path(target)
     return path.is_dir() and not ((path / "HEAD").is_file() and (path / "objects").is_dir())
 
@@ -157,7 +156,7 @@ def _listed(directory: Path) -> tuple[Path, list[str]]:
 
 
 def _git(directory: Path, *arguments: str) -> bytes | None:
-    """None when this is no repository, or there is no git: the directory itself can still be read."""
+    """What git prints; None when ``directory`` is in no repository, or there is no git: its files can still be read."""
     command = ["git", "-C", str(directory), *_NO_PROGRAMS, *arguments]
     try:
         done = subprocess.run(  # noqa: S603 - fixed words and a path behind -C
@@ -178,7 +177,7 @@ def _walk(directory: Path) -> list[str]:
 
 
 def _kind(mode: int) -> Kind | None:
-    """What a commit would have of a file with this mode; None for a device, a socket and the like."""
+    """The kind of entry that a commit would have for a file with this mode; None for a device or a socket."""
     if stat.S_ISLNK(mode):
         return Kind.LINK
     if stat.S_ISREG(mode):
@@ -187,7 +186,7 @@ def _kind(mode: int) -> Kind | None:
 
 
 def _entries(top: Path, names: Sequence[str]) -> Entries:
-    """The files that these paths name, symbolic links followed as in a commit. A file is known by its path."""
+    """The files at these paths, with symbolic links followed as in a commit. Their ids are their paths."""
     items = {}
     targets = {}
     for name in names:

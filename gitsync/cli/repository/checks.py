@@ -1,4 +1,4 @@
-"""What ``gitsync validate`` finds: problems, each with its place."""
+"""The checks of ``gitsync validate``, which find problems, each with its place."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CHECKS: Mapping[Check, str] = {
     "manifests": "Files, documents and fields that cannot be used",
     "dependencies": "Cycles among dependencies, and those that are not there",
     "access": "References that the settings do not allow",
-    "patches": "Patches that no object is meant by",
+    "patches": "Patches whose target selects no object",
     "release-names": "Two HelmReleases about one Helm release",
     "kinds": "Kinds that nothing defines",
     "expressions": "CEL that does not compile",
@@ -60,13 +60,14 @@ _AT_ONCE = 8
 _CHART = ("spec", "chart", "spec", "chart")
 _SOURCE = ("spec", "chart", "spec", "sourceRef")
 _REFERENCE = ("spec", "chartRef")
-#: Where a source says what is read; a URL, else.
+#: By kind of source: the field that says what is read. For all other kinds it is ``spec.url``.
 _PLACES = {BUCKET: ("spec", "endpoint"), HELM_CHART: ("spec", "chart")}
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestProblem:
-    """Something wrong. A ``warning`` is what could not be checked, or may be right in a larger whole."""
+    """Something that is wrong. A ``warning`` is about something that could not be checked, or that may be right
+    together with what is not in this repository."""
 
     origin: Origin
     message: str
@@ -79,11 +80,11 @@ class ManifestProblem:
 
     @property
     def said(self) -> str:
-        """``what (what to do)``, without secrets."""
+        """The message, with the hint in brackets, without secrets."""
         return redact(self.message + (f" ({self.hint})" if self.hint else ""))
 
     def line(self, tree: Tree) -> str:
-        """``file:line:column: error: what (what to do)``, as compilers write it."""
+        """``file:line:column: error: message (hint)``, as compilers write it."""
         return f"{tree.place(self.origin)}: {self.severity}: {self.said}"
 
     def data(self, tree: Tree) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class ManifestProblem:
 
 
 def manifest_problems(desired: Desired) -> Iterator[ManifestProblem]:
-    """Files, documents and fields that cannot be used, and what is not served."""
+    """Files, documents and fields that cannot be used, and kinds and fields of Flux that gitsync does not serve."""
     for error in desired.errors:
         about = str(error.key) if error.key else ""
         yield ManifestProblem(error.origin, error.message, error.hint, object=about, field=error.field)
@@ -114,20 +115,20 @@ def manifest_problems(desired: Desired) -> Iterator[ManifestProblem]:
 
 
 def _unserved_problems(desired: Desired) -> Iterator[ManifestProblem]:
-    """What is not served; a kind that is not is told once, where it is first."""
+    """Kinds and fields of Flux that gitsync does not serve; a kind is named once, at its first object."""
     found = list(unserved(desired))
     counts = Counter((item.key.kind, item.message) for item in found if not item.field)
     for item in found:
         more = 0 if item.field else counts.pop((item.key.kind, item.message), 0) - 1
         if more < 0:
-            continue  # told with the first of its kind
+            continue  # counted in the problem of the first object of its kind
         message = f"{item.message} ({counted(more, 'other')} of it)" if more else item.message
         yield ManifestProblem(item.origin, message, item.hint, item.severity, str(item.key), item.field)
 
 
 def kind_problems(desired: Desired) -> Iterator[ManifestProblem]:
-    """Kinds that neither Kubernetes nor the repository defines, those of a group together, where it is first used: a
-    sync applies objects of such a kind once a release, or somebody else, has brought it."""
+    """Kinds that neither Kubernetes nor the repository defines: one problem for those of an API group, at its first
+    object. They may be right: a sync applies such objects once a release, or somebody else, has brought the kind."""
     found: dict[str, list[ObjectKey]] = {}
     for key in desired.objects:
         own = is_own_kind(key) or is_statusless(key)
@@ -195,14 +196,14 @@ def graph_problems(order: CommitOrder) -> Iterator[ManifestProblem]:
         yield ManifestProblem(
             origin,
             f"depends on {name}, which is not in the repository",
-            _elsewhere(edge.dependency, order),
+            _did_you_mean(edge.dependency, order),
             object=str(edge.dependent),
             field="spec.dependsOn",
         )
 
 
-def _elsewhere(wanted: ObjectKey, order: CommitOrder) -> str:
-    """The most frequent mistake: the right name in another namespace, or of another kind."""
+def _did_you_mean(wanted: ObjectKey, order: CommitOrder) -> str:
+    """A hint for the most frequent mistake, the right name in the wrong namespace or of the wrong kind; else ""."""
     named = sorted((key.kind != wanted.kind, key) for key in order.nodes if key.name == wanted.name)
     if not named:
         return ""
@@ -211,28 +212,28 @@ def _elsewhere(wanted: ObjectKey, order: CommitOrder) -> str:
 
 
 def patch_problems(order: CommitOrder) -> Iterator[ManifestProblem]:
-    """Patches of Kustomizations of which no object is the target: kustomize says nothing of these."""
+    """Patches of Kustomizations whose target selects no object; kustomize does not report these."""
     for key, kustomization in order.kustomizations.items():
         objects = [item.manifest for other, item in order.desired.objects.items() if order.brought_by.get(other) == key]
         if not objects:
-            continue  # it is not known, or said already
+            continue  # what it brings is unknown, or it brings nothing because of an error that is reported already
         item = order.desired.objects[key]
         if item.field_origin(("spec", "patches")) == item.field_origin(("spec",)):
-            continue  # they come by a patch of its own, which gives the same to many
+            continue  # the patches are not in its file: a patch of a kustomization gave them to many Kustomizations
         for number, patch in enumerate(kustomization.spec.patches):
             if patch.target is None or "$patch: delete" in patch.patch:
                 continue
             target = _comparable(patch.target, kustomization)
             if not any(selects(target, _before(item, kustomization)) for item in objects):
                 path: FieldPath = ("spec", "patches", number, "target")
-                message = f"{dotted(path)}: no object that this Kustomization brings is meant by it"
+                message = f"{dotted(path)}: selects no object that this Kustomization brings"
                 origin = item.field_origin(path)
                 yield ManifestProblem(origin, message, severity="warning", object=str(key), field=dotted(path))
 
 
 def _comparable(target: Selector, kustomization: Kustomization) -> Selector:
-    """A patch's target without what cannot be told by the objects that came out: the namespace that they have been put
-    out of, and names that variables were in."""
+    """A patch's target without what the built objects no longer show: their namespace where targetNamespace has
+    replaced it, and their name where postBuild may have replaced a variable in it."""
     spec = kustomization.spec
     unknown = {"namespace": ""} if spec.target_namespace else {}
     unknown |= {"name": ""} if spec.post_build is not None else {}
@@ -240,14 +241,14 @@ def _comparable(target: Selector, kustomization: Kustomization) -> Selector:
 
 
 def _before(manifest: Manifest, kustomization: Kustomization) -> Manifest:
-    """An object by the name that it had when the patches were applied."""
+    """An object with the name that it had when the patches were applied: without namePrefix and nameSuffix."""
     spec, metadata = kustomization.spec, manifest["metadata"]
     name = metadata["name"].removeprefix(spec.name_prefix).removesuffix(spec.name_suffix)
     return {**manifest, "metadata": {**metadata, "name": name}}
 
 
 def claim_problems(desired: Desired) -> Iterator[ManifestProblem]:
-    """HelmReleases about a Helm release that another one is about already."""
+    """HelmReleases that name a Helm release which another HelmRelease names as well."""
     owners: dict[ReleaseIdentity, ObjectKey] = {}
     for key, release in sorted(desired.helm_releases.items()):
         owner = owners.setdefault(ReleaseIdentity.of(release), key)
@@ -262,7 +263,7 @@ def claim_problems(desired: Desired) -> Iterator[ManifestProblem]:
 
 
 class ChartChecks:
-    """Whether the charts of all releases can be had. Asks the network."""
+    """Checks whether the charts of all releases can be read. Asks the network."""
 
     def __init__(self, desired: Desired, repositories: ChartRepositories, locator: ChartLocator) -> None:
         self._desired = desired
@@ -271,8 +272,8 @@ class ChartChecks:
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
     async def problems(self) -> list[ManifestProblem]:
-        """Sources first: one that cannot be read is one problem, not one for each of its charts. ``manifest_problems``
-        has named what is not served, and what cannot be read."""
+        """Sources are tried first: one that cannot be read is one problem, not one for each of its charts. Objects that
+        ``manifest_problems`` has named are passed over."""
         silent = {item.key for item in unserved(self._desired) if item.severity == "error"}
         silent |= {error.key for error in self._desired.errors if error.key is not None}
         all_sources = self._desired.chart_sources.items()
@@ -291,7 +292,7 @@ class ChartChecks:
         return [*found.values(), *(problem for task in tasks if (problem := task.result()))]
 
     async def _sources(self, sources: Mapping[ObjectKey, ChartHolder]) -> dict[ObjectKey, ManifestProblem]:
-        """Those that cannot be read, each with what is wrong."""
+        """The sources that cannot be read, each with its problem."""
         async with asyncio.TaskGroup() as group:
             read = {key: group.create_task(self._source(key, item)) for key, item in sources.items()}
         return {key: problem for key, task in read.items() if (problem := task.result())}
@@ -331,7 +332,7 @@ class ChartChecks:
             async with self._limit:
                 await (await self._locator.locate(release)).load()
         except SourceNotReady as error:
-            return self._elsewhere(key, release, error)
+            return self._not_ready(key, release, error)
         except GitsyncError as error:
             path = _CHART if release.spec.chart else _REFERENCE
             return ManifestProblem(
@@ -339,15 +340,15 @@ class ChartChecks:
             )
         return None
 
-    def _elsewhere(self, key: ObjectKey, release: HelmRelease, error: SourceNotReady) -> ManifestProblem:
-        """A chart from a source that is not in the repository, or cannot be had without a cluster."""
+    def _not_ready(self, key: ObjectKey, release: HelmRelease, error: SourceNotReady) -> ManifestProblem:
+        """The problem of a chart whose source is not in the repository, or cannot be read without a cluster."""
         path = _SOURCE if release.spec.chart else _REFERENCE
         source, origin = release.source, self._desired.objects[key].field_origin(path)
         name, field = _named(source), ".".join(path)
-        if source in self._desired.chart_sources:  # it is there, and what it needs is not
+        if source in self._desired.chart_sources:  # the source is in the repository, and something that it needs is not
             message = f"chart not checked: {error.message}"
             return ManifestProblem(origin, message, severity="warning", object=str(key), field=field)
-        if source.kind == EXTERNAL_ARTIFACT:  # of which the repository may have who makes it
+        if source.kind == EXTERNAL_ARTIFACT:  # the repository may have the ArtifactGenerator that makes it
             if isinstance(error.__cause__, ArtifactError):
                 return ManifestProblem(origin, error.message, error.hint, object=str(key), field=field)
             message = f"chart not checked: {error.message}"
@@ -361,8 +362,8 @@ def _named(source: ObjectKey) -> str:
 
 
 async def own_artifacts(desired: Desired, name: str, url: str) -> Artifacts:
-    """The repository that is looked at, as the sync ``name`` would have it. A GitRepository counts as this one by its
-    ``url``, as far as that is known, or when a chart's folder is here."""
+    """The repository that is checked, as an artifact of the sync ``name``. A GitRepository counts as this repository
+    by its ``url``, if that is known, or if the folder of one of its charts is here."""
     artifact, assumed = Artifact.of(desired), set()
     asking: list[HelmRelease | HelmChart] = [*desired.helm_releases.values(), *desired.helm_charts.values()]
     for wanted in filter(None, map(WantedChart.of, asking)):

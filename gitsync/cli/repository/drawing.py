@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 class _Drawing:
-    """What there is to draw: ``nodes``, and which of them are missing; ``edges``, and those that are ``bad``;
-    ``sources``, by what comes from them; ``inside``, by Kustomization ("" for none) what is in it."""
+    """What there is to draw. ``nodes`` says of each object whether it is missing; ``edges`` lead from an object to what
+    it depends on, ``bad`` are those of cycles; ``sources`` lead from an object to its source; ``inside`` has, by
+    Kustomization (None: by none), the objects that it brings."""
 
     def __init__(self, order: CommitOrder) -> None:
         graph, self._kinds = order.graph, bool(order.kustomizations)
@@ -27,7 +28,7 @@ class _Drawing:
         self.edges = [_Arrow(key, dependency) for key in nodes for dependency in own.dependencies(key)]
         self.edges += [_Arrow(edge.dependent, edge.dependency) for edge in missing]
         self.bad = {_Arrow(edge.dependent, edge.dependency) for cycle in graph.cycles() for edge in cycle.edges}
-        self.edges += sorted(self.bad - set(self.edges))  # what waits for itself by way of what is in it
+        self.edges += sorted(self.bad - set(self.edges))  # a Kustomization that waits for something in it
         self.nodes = dict.fromkeys(nodes, False) | dict.fromkeys((edge.dependency for edge in missing), True)
         self.sources = [_Arrow(key, order.source(key)) for key in nodes] if self._kinds else []
         self.inside: dict[ObjectKey | None, list[ObjectKey]] = {}
@@ -45,7 +46,8 @@ class _Drawing:
         above: ObjectKey | None = None,
         indent: str = "  ",
     ) -> Iterator[str]:
-        """A line for each node, and around those inside of another one, and that, lines for a box."""
+        """A line for each node. A Kustomization and what it brings stand between the lines ``begin`` and ``end`` of a
+        box."""
         for key in self.inside.get(above, ()):
             if key not in self.inside:
                 yield f"{indent}{node(key)}"
@@ -63,7 +65,7 @@ class _Arrow(NamedTuple):
 
 
 def dot(order: CommitOrder) -> str:
-    """Graphviz."""
+    """The order in Graphviz' language."""
     drawing = _Drawing(order)
 
     def name(key: ObjectKey) -> str:
@@ -84,7 +86,7 @@ def dot(order: CommitOrder) -> str:
 
 
 def mermaid(order: CommitOrder) -> str:
-    """Mermaid, as GitHub and GitLab draw it in Markdown."""
+    """The order in Mermaid's language, which GitHub and GitLab draw in Markdown."""
     drawing = _Drawing(order)
     sources = dict.fromkeys(arrow.end for arrow in drawing.sources)
     numbers = {key: f"n{number}" for number, key in enumerate([*drawing.nodes, *sources])}
@@ -104,5 +106,5 @@ def mermaid(order: CommitOrder) -> str:
 
 
 def _label(text: str) -> str:
-    """Letters that mean something to Mermaid or HTML as entities."""
+    """A text for Mermaid, with the characters that mean something to Mermaid or HTML written as entities."""
     return "".join(letter if letter.isalnum() or letter in "/-._" else f"#{ord(letter)};" for letter in text)

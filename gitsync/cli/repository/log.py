@@ -57,28 +57,28 @@ async def log(
     found = [item for item in recorded if item.first.commit.startswith(commit)][:most]
     if commit and not found:
         there = f"it has {counted(len(recorded), 'commit')}: gitsync log -n {len(recorded)}" if recorded else ""
-        print_error(f"error: {_who(settings, kustomization)} has recorded no commit {commit}", there)
+        print_error(f"error: {_recorder(settings, kustomization)} has recorded no commit {commit}", there)
         return 1
     if output == "json":
         write(as_json([_data(item) for item in found]))
     elif found:
         write("\n".join("".join(f"{line}\n" for line in _lines(item)) for item in found))
     else:
-        print_error(f"{_who(settings, kustomization)} has recorded no commit yet")
+        print_error(f"{_recorder(settings, kustomization)} has recorded no commit yet")
     return 0
 
 
 def _recorded(journals: Journals, kustomization: str) -> Sequence[RecordedCommit]:
-    """What both journals say, or one Kustomization's alone."""
+    """The recorded commits of the sync and its Kustomizations, or of one Kustomization alone."""
     through = journals.kustomizations
     if kustomization:
         return by_commit((), {kustomization: through.get(kustomization, ())})
     return by_commit(journals.root, through)
 
 
-def _who(settings: Settings, kustomization: str) -> str:
-    who = f"sync {settings.name} in namespace {settings.namespace}"
-    return f"{who}, through Kustomization {kustomization}," if kustomization else who
+def _recorder(settings: Settings, kustomization: str) -> str:
+    sync = f"sync {settings.name} in namespace {settings.namespace}"
+    return f"{sync}, through Kustomization {kustomization}," if kustomization else sync
 
 
 def _data(item: RecordedCommit) -> dict[str, Any]:

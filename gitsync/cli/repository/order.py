@@ -33,7 +33,7 @@ class Order:
         return str(key) if self.order.kustomizations else key.namespaced_name
 
     def table(self) -> str:
-        """By the step in which their turn comes; ``-`` for those that a cycle holds."""
+        """A row for each object, ordered by the step in which it is applied; ``-`` for those that a cycle holds."""
         graph = self.order.graph
         steps = [(str(number), key) for number, layer in enumerate(graph.layers(), 1) for key in layer]
         steps += [("-", key) for key in graph.held()]
@@ -61,7 +61,7 @@ class Order:
         return f"{self.where(edge)}: {self.name(edge.dependent)} depends on {self.name(edge.dependency)}"
 
     def where(self, edge: Edge[ObjectKey]) -> str:
-        """Where an edge is written."""
+        """The place at which the dependency is written, as ``file:line:column``."""
         return self._place(edge.origin) if edge.origin else self._file(edge.dependent)
 
     def data(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", context_settings=CONTEXT)
 
-#: What changes something, in the order in which it is counted.
+#: The effects that are changes, in the order in which the summary counts them.
 _CHANGING: tuple[Effect, ...] = ("create", "change", "delete", "hand over")
 Format = Literal["text", "json"]
 Output = Annotated[Format, typer.Option("--output", "-o", help="Differences to read, or JSON.")]

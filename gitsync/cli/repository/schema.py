@@ -1,4 +1,4 @@
-"""``gitsync schema``: what editors and kubeconform check files by."""
+"""``gitsync schema``: the JSON schemas by which editors and kubeconform check files."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _COMMENT = 50_000
 #: How many problems a comment names.
 _NAMED = 50
 _ASSUMED = "Namespaces that are not in the repository were taken for granted:"
-#: What XML 1.0 has no way to write.
+#: The characters that XML 1.0 cannot have, not even escaped.
 _NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
@@ -43,8 +43,8 @@ def as_text(result: Verification, changes: Preview | None, *, colour: bool = Fal
 
 
 def as_markdown(result: Verification, changes: Preview | None) -> str:
-    """A comment for a pull request. What a commit's author, a chart or an image brought stands in code: it is no markup
-    there, links nowhere and mentions nobody."""
+    """A comment for a pull request. Texts that come from a commit's author, a chart or an image stand in code spans: so
+    they are no markup, link nowhere and mention nobody."""
     mark = "✅" if result.passed else "❌"
     lines = [f"### {mark} gitsync verify: {_summary(result)}", ""]
     for headers, items in _results(result):
@@ -137,7 +137,7 @@ def _wrong(result: Verification) -> list[str]:
 
 
 def _wrong_before(result: Verification) -> list[str]:
-    """What was wrong without the commit already, below a heading."""
+    """A heading and the problems that the base commit has without this one; nothing when it has none."""
     if result.base is None or not (wrong := _wrong(result.base)):
         return []
     return [f"The base commit {result.base.commit[:7]} has problems of its own:", *wrong]
@@ -167,7 +167,8 @@ def _md_list(lines: list[str]) -> list[str]:
 
 
 def _md_cells(cells: list[str]) -> list[str]:
-    """The chart is the one thing in a row that an author words freely. Also in code a bar would end the cell."""
+    """The cells of a row for Markdown. Only the chart has free text, so it stands in code, its bars escaped: a bar ends
+    a cell in code as well."""
     chart = _HEADERS.index("CHART")
     return [_code(cell).replace("|", "\\|") if at == chart and cell else cell for at, cell in enumerate(cells)]
 

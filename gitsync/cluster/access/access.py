@@ -30,11 +30,11 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # untyped library
 
     @property
     def connected(self) -> bool:
-        """Whether a connection is open, be it that it is just being closed."""
+        """Whether a connection is open, or has yet to be closed to its end."""
         return self.pool_manager is not None and any(made.fileno() != -1 for made in self._sockets)
 
     def anew(self) -> Rest:
-        """The same with no connections yet. Takes the TLS context along: the files it was read from are gone."""
+        """The same without any connection yet. The TLS context is kept: the files that it was read from are gone."""
         fresh = copy.copy(self)
         fresh.pool_manager = None
         return fresh
@@ -68,8 +68,8 @@ class Rest(RESTClientObject):  # type: ignore[misc]  # untyped library
 
 @dataclass(frozen=True)
 class Access:
-    """``renew_after`` says in how many seconds the source should be asked again, None when it need not be.
-    ``fingerprint`` differs between two that cannot share connections.
+    """Where to send requests, and with which credentials. ``renew_after``: in how many seconds the source should be
+    asked again, None when it need not be. Two with another ``fingerprint`` cannot share connections.
     """
 
     host: str

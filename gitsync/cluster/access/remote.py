@@ -1,4 +1,5 @@
-"""The ways to another cluster that an object in this one may name. Plain data; ``digest`` tells two of them apart."""
+"""How an object's ``spec.kubeConfig`` may describe another cluster: a kubeconfig in a Secret, or a server that takes
+tokens. Plain data; ``digest`` tells two of them apart."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ class TokenAccess:
     """A server that takes tokens of a ServiceAccount of this cluster, made for ``audiences``.
 
     ``server`` is a URL; ``authority`` has the PEM certificates by which the server is known, "" for those that the
-    system trusts. ``account`` has an empty name where whoever describes the cluster names none.
+    system trusts. ``account`` has an empty name where the ConfigMap that describes the server names none.
     """
 
     server: str

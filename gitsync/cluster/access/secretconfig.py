@@ -1,7 +1,7 @@
 """A kubeconfig out of a Secret: written by whoever may write Secrets in some namespace, and used by this process.
 
-Files of this process' own and programs run by it are nothing for such a kubeconfig to name. What may be used of it is
-put into a new one, which all who speak to the cluster are given, the Helm SDK with its own reading of YAML included.
+Such a kubeconfig must not make this process read its own files or run programs. What may be used of it is put into a
+new one, and only that one is ever used, also by the Helm SDK, which reads YAML in its own way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OF_CLUSTER = (
 )
 _OF_USER = ("token", "client-certificate-data", "client-key-data", "username", "password", "exec")
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-#: What would make its user somebody else than the credentials say.
+#: Fields for impersonating somebody else.
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 _NAME = "remote"
 
@@ -36,8 +36,8 @@ _NAME = "remote"
 @dataclass(frozen=True, slots=True)
 class KubeconfigAllowance:
     """What a kubeconfig out of a Secret may do beyond naming a server and credentials: have a program run (``exec``),
-    send them to whoever answers (``insecure_tls``). ``account`` is whose tokens go to a server that a ConfigMap
-    describes without naming a ServiceAccount of its namespace; "" for nobody's.
+    send credentials to a server that is not verified (``insecure_tls``). ``account`` is the ServiceAccount whose tokens
+    go to a server that a ConfigMap describes without naming one; "" for none.
     """
 
     exec: bool = False
@@ -45,7 +45,7 @@ class KubeconfigAllowance:
     account: str = ""
 
 
-#: Nothing of that.
+#: The default: nothing of that is allowed.
 CONFINED = KubeconfigAllowance()
 
 
@@ -109,11 +109,11 @@ def confined(content: Any, allowed: KubeconfigAllowance) -> dict[str, Any]:
     }
 
 
-_UNVERIFIED = "credentials go to nobody who cannot prove who they are, unless insecure_kubeconfig_tls is set"
+_UNVERIFIED = "credentials are sent only to servers that prove who they are, unless insecure_kubeconfig_tls is set"
 
 
 def _named(content: Mapping[str, Any], plural: str, singular: str, name: str) -> Mapping[str, Any]:
-    """The one entry of that name. The first of several counts, as for client-go; an empty name is that of none."""
+    """The entry of that name; the first of several, as for client-go. An empty name is no name."""
     entries = content.get(plural)
     for entry in entries if isinstance(entries, list) else ():
         if name and isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(singular), dict):

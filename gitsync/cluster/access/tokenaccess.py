@@ -65,7 +65,7 @@ class _TokenLoader(Loader):
         self._lifetime = lifetime
 
     def renew_after(self, timings: Timings) -> float | None:
-        """Not by the time that the token names: the clocks of two machines differ."""
+        """Counted from now by the token's lifetime, not by its expiry: the clocks of two machines differ."""
         return self._lifetime * _USED
 
 

@@ -1,4 +1,5 @@
-"""Objects of gitsync's own kinds are anybody's, and all are in memory: what the large ones come to is bounded."""
+"""A bound on the memory of large objects of gitsync's own kinds: any tenant may write them, and all are kept in
+memory."""
 
 from __future__ import annotations
 
@@ -18,8 +19,9 @@ TOGETHER: Final = 64 << 20
 
 
 class Crowd:
-    """The large objects of one watch. One too many is taken without its ``spec``, so that it is invalid, and the others
-    are served. What is being deleted is taken as it is: whoever ends it has to know what it was."""
+    """The large objects of one watch. Once those of a namespace are too much, further ones are kept without their
+    ``spec``: they count as invalid, and the others are served. One that is being deleted is kept as it is, since
+    finalizing it needs the spec."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -28,7 +30,7 @@ class Crowd:
         self._told: set[str] = set()
 
     def taken(self, manifest: Manifest) -> Manifest:
-        """What is kept of an object. Not changed: where ``spec`` is left out, that is another one."""
+        """What is kept of an object: itself, or a copy without its spec."""
         self.left(manifest)
         size = object_weight(manifest)
         if size <= LARGE:
@@ -43,7 +45,7 @@ class Crowd:
         return manifest
 
     def left(self, manifest: Manifest) -> None:
-        """An object is gone, or there is another one in its place."""
+        """An object is gone, or is about to be replaced by a newer state: it no longer counts."""
         place = _place(manifest)
         self._together[place[0]] -= self._sizes.pop(place, 0)
         if not self._together[place[0]]:
@@ -51,7 +53,7 @@ class Crowd:
             self._told.discard(place[0])
 
     def clear(self) -> None:
-        """All are listed anew."""
+        """Forget all objects: they are listed anew."""
         self._sizes.clear()
         self._together.clear()
 

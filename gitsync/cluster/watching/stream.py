@@ -57,7 +57,7 @@ class Wanted:
 
 
 class Lines:
-    """Cuts what comes from a connection into lines, however it was cut up on its way."""
+    """Puts the chunks of a connection together and cuts them into lines."""
 
     def __init__(self, bounds: Bounds = OWN) -> None:
         self._bounds = bounds
@@ -95,7 +95,7 @@ class WatchStream:
         self._discovery = discovery
         self._timings = timings
         self.store = WatchCache(wanted.group, wanted.kind)
-        #: What is in the store, and what has come since it was listed.
+        #: The memory of what is in the store, and of all events since the last list.
         self._loan = Loan(transport.share)
         self._crowd = Crowd(wanted.kind) if wanted.group.endswith(_OURS) and not self._loan.counts else None
         self.synced = False
@@ -138,7 +138,7 @@ class WatchStream:
             raise self.error or ClusterUnavailable(f"cannot watch {self._wanted}: no answer in time") from None
 
     def fail(self, error: GitsyncError) -> None:
-        """Tells those who wait that nothing will come."""
+        """Ends the waits of ``wait_synced`` with this error: nothing will come."""
         self._ended = True
         self.synced = False
         self._loan.close()
@@ -158,7 +158,8 @@ class WatchStream:
         self._news = asyncio.Event()
 
     async def _cycle(self) -> None:
-        """Lists if need be, and follows until something ends it; what ended a good stream is not raised."""
+        """Lists if need be, and follows until something ends the stream. The error that ended one which had lived for
+        long is not raised."""
         self._opened = math.inf
         resource = None
         try:
@@ -170,7 +171,7 @@ class WatchStream:
             await self._follow(selection)
         except (KindUnknown, NotFound):
             if resource is not None:
-                self._discovery.forget()  # it told of a path that is not served any more
+                self._discovery.forget()  # it named a path that is not served any more
             await self._absent()
         except (Gone, ClusterUnavailable) as error:
             if isinstance(error, Gone):
@@ -277,7 +278,8 @@ class WatchStream:
         return event_type
 
     def _count(self, manifest: Manifest) -> None:
-        """Raises: Gone when it is too much with all that has come: what there is now has to be counted anew."""
+        """Counts the memory of an event. Raises: Gone when that is too much with all events before: the objects have to
+        be listed anew to know what they take now."""
         if self._loan.counts:
             try:
                 self._loan.take(object_weight(manifest))

@@ -25,7 +25,7 @@ Callback = Callable[[WatchEvent], None]
 
 
 class WatchCache:
-    """The objects of one watch, and those who want to hear of changes. The store is changed before they hear of it."""
+    """The objects of one watch, and its listeners. They are called after the store has been changed."""
 
     def __init__(self, group: str, kind: str) -> None:
         self._group = group
@@ -79,7 +79,7 @@ class WatchCache:
         for callback in list(self._callbacks.values()):
             try:
                 callback(event)
-            except Exception as error:  # one listener's defect must not keep the others from hearing of it
+            except Exception as error:  # a defect of one listener must not keep the others from being called
                 tell_defect("watch", error, event_type=event.type, object=str(event.key))
 
 

@@ -1,6 +1,6 @@
-"""What is done about a release: ``deploy`` installs, upgrades and rolls back, ``uninstall`` takes it out again.
+"""Actions on a release: ``deploy`` installs, upgrades and rolls back, ``uninstall`` removes it.
 
-``options`` are what its HelmRelease says about that; ``resource_conflicts`` says whose objects it may not take over,
-``apply_revision`` applies them, ``hooks`` runs those that go before and after; ``inventory`` is what of it is in the
-cluster then.
+``options`` are what its HelmRelease says about these; ``resource_conflicts`` refuses objects of others
+(disableTakeOwnership); ``apply_revision`` applies the objects, and ``takeover`` notes which were there before;
+``hooks`` runs hooks; ``inventory`` is the status' list of objects.
 """

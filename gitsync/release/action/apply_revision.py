@@ -1,4 +1,4 @@
-"""The objects of one revision on their way into the cluster, in the manner that its HelmRelease asks for."""
+"""Applies the objects of one revision, in the manner that its HelmRelease asks for."""
 
 from __future__ import annotations
 
@@ -34,10 +34,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ApplyManner:
-    """``client_side``: by three-way merge patches rather than server-side apply; ``was_client_side``: a revision whose
-    objects may be in the cluster was applied so. ``cleanup``: what is created is noted, to be deleted again.
-    ``release`` is the HelmRelease, ``wanted_by`` says who else wants what would be deleted. ``good`` is the last
-    revision that was, 0 for none; ``resumed``: the process that has begun this one may have applied some of it.
+    """How the objects of a revision are applied.
+
+    - ``client_side``: by three-way merge patches rather than server-side apply; ``was_client_side``: a revision whose
+      objects may be in the cluster was applied so.
+    - ``cleanup``: after a failure, delete the objects that were created. ``force``: see ``Force``.
+    - ``release`` is the HelmRelease; ``wanted_by`` says who else wants objects that would be deleted.
+    - ``good`` is the last revision that succeeded, 0 for none. ``resumed``: a process before this one may have applied
+      some objects of this revision.
     """
 
     client_side: bool
@@ -53,7 +57,7 @@ class ApplyManner:
 def manner_of(
     pending: Record, before: Sequence[Record], options: ActionOptions, *, good: int = 0, resumed: bool = False
 ) -> ApplyManner:
-    """The manner of a revision that has begun. Pure."""
+    """The manner in which a pending revision is applied. Pure."""
     verb = pending.status.removeprefix("pending-")
     return ApplyManner(
         client_side=pending.client_side,
@@ -70,7 +74,8 @@ def manner_of(
 class RevisionApplier:
     """Applies one revision of a release, deletes what it no longer holds, and cleans up when it failed.
 
-    Of an action that is taken up again, what it had created before the interruption is not known, and never cleaned up.
+    For an action that is taken up again, it is not known what was created before the interruption: that is not cleaned
+    up.
     """
 
     def __init__(self, cluster: Cluster, ref: ReleaseRef, revision: int, manner: ApplyManner) -> None:
@@ -80,12 +85,12 @@ class RevisionApplier:
         self._revision = revision
         self._manner = manner
         self._created: list[Manifest] = []
-        #: What its applies have created.
+        #: The objects that were created.
         self.created: set[ObjectKey] = set()
 
     async def apply(self, objects: Sequence[Manifest], earlier: History) -> dict[ObjectKey, Manifest]:
-        """Apply objects that are in install order, marked as the release's. ``earlier`` is what revisions whose objects
-        may be in the cluster held of each. Returns the API server's answers.
+        """Apply objects, which are in install order, with the release's marks. ``earlier`` has each object as those
+        revisions had it whose objects may be in the cluster. Returns the API server's answers.
 
         Raises: ApiError, ImmutableField, NotReadyInTime, ClusterUnavailable.
         """
@@ -110,7 +115,7 @@ class RevisionApplier:
             if not found.succeeded_with(key):
                 applied = await self._applier.apply_new(manifest, found.noted, expected=found.attempted(key))
             else:
-                # Where another tool's fields are to be expected, look first: so they go in the same change.
+                # Where fields of another tool are likely, read the object first: then one change also removes those.
                 live = await self._cluster.find(key) if foreign else None
                 applied = await self._applier.apply_over(manifest, live)
             if applied.created:
@@ -120,8 +125,8 @@ class RevisionApplier:
         return put
 
     async def remove(self, manifests: Sequence[Manifest], stay: Collection[ObjectKey] = ()) -> Deletion:
-        """Delete objects, the last one first, as far as they are there, the release's, nobody else's to be, not older
-        than the failed revisions that took them over, and nothing that is to ``stay`` would go with them.
+        """Delete objects, the last one first. An object is not deleted if it is not the release's, if another wants it,
+        if it was only taken over by revisions that failed, or if an object that is to ``stay`` would go with it.
 
         Raises: ApiError, ClusterUnavailable.
         """
@@ -134,15 +139,15 @@ class RevisionApplier:
         return deletion
 
     def tell(self, deletion: Deletion) -> None:
-        """A line for each object that is not deleted."""
+        """Log each object that was not deleted."""
         deletion.log(log.bind(**release_fields(self._manner.release, self._ref)))
 
     def _is_ours(self, live: Manifest) -> bool:
         return belongs_to(live, self._ref.name, self._ref.namespace)
 
     async def clean_up(self) -> None:
-        """After a failure: delete what was created, as ``helm upgrade --cleanup-on-fail`` does; but not what a resource
-        policy keeps. What goes wrong with that is only told: the failure is what matters.
+        """After a failure: delete what was created, as ``helm upgrade --cleanup-on-fail`` does, but for objects with a
+        resource policy to keep them. An error here is only logged: the failure of the action is what matters.
         """
         created = [item for item in self._created if not kept(item)]
         if not created:

@@ -1,4 +1,4 @@
-"""One action that brings a release's content into the cluster: install, upgrade, rollback, and taking one up again.
+"""The actions that bring a release's content into the cluster: install, upgrade, rollback, and resuming one of these.
 
 The order is Helm's (pkg/action/install.go, upgrade.go): a pending record first, then CRDs, the objects in install
 order, what the new manifest no longer holds, the wait, and the record's last word. Whatever moment the process is
@@ -75,7 +75,7 @@ _BEGUN: dict[DeployAction, str] = {"install": "Initial install underway", "upgra
 
 
 class Deployer:
-    """Carries out actions. ``slots`` bounds how many releases are applied at once; waiting takes none."""
+    """Carries out these actions. ``slots`` bounds how many releases are applied at once; none is held while waiting."""
 
     def __init__(self, cluster: Cluster, records: RecordStore, slots: FairSlots) -> None:
         self._cluster = cluster
@@ -92,12 +92,12 @@ class Deployer:
         options: ActionOptions,
         interrupt: Interrupt,
     ) -> Deployed:
-        """Begin a new revision and bring it to its end. ``render(revision)`` makes its content.
+        """Make a new revision. ``render(revision)`` makes its content.
 
         Raises: Superseded before anything was changed; a RetryableError with the record left pending, to be resumed;
         any other error with the record failed.
         """
-        # Templates are anybody's: while one is waited for, no slot is held.
+        # Before a slot is taken: templates are foreign code, and may take long.
         revision = self._next_revision(ref)
         content = await interrupt.guard(render(revision))
         async with self._slots.held(options.owner(ref)):
@@ -137,7 +137,8 @@ class Deployer:
         return await self._carry_out(ref, pending, content, before, options, interrupt, resumed=True)
 
     async def confirm(self, ref: ReleaseRef, verb: DeployAction, options: ActionOptions) -> Record | None:
-        """Take a revision that was not ready in time as deployed, if all of it has become ready since; else None."""
+        """If all objects of a revision that was not ready in time have become ready since, record it as deployed; else
+        None."""
         *before, failed = await self._records.in_cluster(ref.storage, ref.name)
         objects = await asyncio.to_thread(objects_of, failed)
         objects = await fill_namespaces(self._cluster, objects, ref.namespace)
@@ -153,7 +154,7 @@ class Deployer:
         return await self._finish(ref, late, before, options)
 
     async def found(self, ref: ReleaseRef, record: Record) -> Deployed:
-        """A revision that is deployed already, as if it had just been. Changes nothing."""
+        """A revision that is deployed already, in the form of a result of ``deploy``. Changes nothing."""
         objects = await asyncio.to_thread(objects_of, record)
         crds = await asyncio.to_thread(crds_of, record)
         present = await served(self._cluster, objects, ref.namespace)
@@ -190,14 +191,14 @@ class Deployer:
             crds = await self._apply_crds(ref, content, options, interrupt)
             pending = await self._run_hooks("pre", ref, pending, options, interrupt)
             objects, change = await self._apply(revision_applier, ref, pending, content, before, options)
-            if not resumed:  # what it had created before it was interrupted is there as well
+            if not resumed:  # else objects that were created before the interruption would be missing
                 change = change.having_created(revision_applier.created)
             if options.wait:
                 want = WaitFor(objects, HELM_OBJECTS, options.timeout, readiness=options.readiness)
                 await wait_ready(self._cluster, want, interrupt)
             pending = await self._run_hooks("post", ref, pending, options, interrupt)
         except (MissingRight, QuotaExceeded, NamespaceTerminating) as error:
-            # Not allowed yet, or not there yet: the pending revision is taken up again when it may be.
+            # For want of a right, the record stays pending, and the revision is resumed once we may.
             action = pending.status.removeprefix("pending-")
             raise ReleaseNotAllowed(error.message, action=action, hint=error.hint) from error
         except (KindUnknown, NotFound, *PASSING) as error:
@@ -244,7 +245,7 @@ class Deployer:
             hooks = await served_keys(self._cluster, await hook_objects(content.hooks), ref.namespace)
             change = delta([versions[-1] for versions in earlier.versions.values()], objects, content.crds, hooks)
             applied = await revision_applier.apply(objects, earlier)
-            if pending.status != "pending-rollback":  # which gives back what it can, and decides nothing anew
+            if pending.status != "pending-rollback":  # a rollback only restores, and does not decide about leftovers
                 left = await options.leftovers.delete(self._cluster, held={*applied, *hooks})
                 revision_applier.tell(left)
                 change = change.without(left.handed_over)
@@ -260,7 +261,7 @@ class Deployer:
         found = History()
         for record in records:
             objects = await asyncio.to_thread(objects_of, record)
-            # What an earlier revision held of a kind that is not served any more is gone with its kind.
+            # Objects of a kind that is not served any more are gone with their kind.
             for item in await served(self._cluster, objects, namespace):
                 found.add(record.version, item)
         return found
@@ -268,7 +269,8 @@ class Deployer:
     async def _apply_crds(
         self, ref: ReleaseRef, content: RevisionContent, options: ActionOptions, interrupt: Interrupt
     ) -> Sequence[Manifest]:
-        """Returns those that are there in the end."""
+        """Apply the CRDs of the chart's ``crds/`` by the CRD policy. Returns those that are in the cluster
+        afterwards."""
         if not content.crds:
             return ()
         rendered = set(map(ObjectKey.of, content.objects))
@@ -277,7 +279,8 @@ class Deployer:
         def is_ours(live: Manifest) -> bool:
             return belongs_to(live, ref.name, ref.namespace)
 
-        # What was in the templates is nobody's from now on. Others take their marks off when they let go themselves.
+        # Definitions that were in the templates before have no owner from now on: take our marks off. (The marks of
+        # others are theirs to take off.)
         present = await find_all(self._cluster, map(ObjectKey.of, crds))
         await give_up(self._cluster, [key for key, live in present.items() if is_ours(live)], is_ours)
         if options.crds == "Skip":
@@ -285,7 +288,7 @@ class Deployer:
         absent = [crd for crd in crds if ObjectKey.of(crd) not in present]
         await create_crds(self._cluster, HELM_FIELD_MANAGER, absent, interrupt)
         if options.crds == "CreateReplace":
-            # Many charts bring the same: it is taken from nobody who is the owner, and goes on wanting it.
+            # Many charts have the same definition: do not take it from an owner that goes on wanting it.
             marked = [key for key, live in present.items() if is_marked(live) and not is_ours(live)]
             others = await options.wanted_by(marked) if marked else {}
             owned = {key for key, other in others.items() if not other.why_kept}

@@ -1,7 +1,7 @@
 """Hooks: objects that run before and after an action, as Helm runs them (pkg/action/hooks.go).
 
-They work on the hooks of a release's record, so that an uninstall runs those that were recorded. Each is done when it
-has run to its end (Jobs, Pods) or exists (anything else). An action taken up again runs its hooks again.
+The hooks are taken from a release's record, so that an uninstall runs those that were recorded. A hook is done when it
+has run to its end (Jobs, Pods) or exists (anything else). An action that is resumed runs its hooks again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class HookRun:
 
 
 class HookFailed(ReleaseError):
-    """A hook that failed. ``hooks`` are all of the record's, with how those went that ran."""
+    """A hook has failed. ``hooks`` are all hooks of the record, with the results of those that ran."""
 
     def __init__(self, message: str, *, hooks: Sequence[HookData], hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -73,7 +73,7 @@ async def hook_objects(hooks: Sequence[HookData], events: Collection[str] | None
     chosen = [
         hook["manifest"] for hook in hooks if events is None or not set(events).isdisjoint(hook.get("events", ()))
     ]
-    # The text of a record may be anybody's: parsing it goes through the same bounds as any other manifest.
+    # A record may be written by anybody: its text is parsed within the bounds of any other manifest.
     return [item for text in chosen for item in await asyncio.to_thread(parse_objects, text)]
 
 
@@ -121,8 +121,8 @@ class Hooks:
         return results
 
     async def _is_of_another(self, hook: HookData, run: HookRun) -> bool:
-        """Whether the object of a hook of the uninstall is somebody else's for good: it is not written to then. Before
-        another action all of its objects are claimed, and it is held back."""
+        """Whether the object of an uninstall's hook is another release's: then the hook is left out. (Other actions
+        claim all their objects beforehand, and wait.)"""
         if run.event not in DELETE_EVENTS:
             return False
         key = ObjectKey.of(await self._object(hook, run.ref.namespace))
@@ -150,9 +150,9 @@ class Hooks:
             return
         key = ObjectKey.of(await self._object(hook, run.ref.namespace))
         if key.kind == "CustomResourceDefinition":
-            return  # Helm never deletes one, for that would delete all its objects
+            return  # like Helm, never delete a definition: all its objects would go with it
 
-        def is_ours(live: Manifest) -> bool:  # Helm marks the objects of releases, and no hooks
+        def is_ours(live: Manifest) -> bool:  # hooks have no marks of Helm's
             return not is_marked(live) or belongs_to(live, run.ref.name, run.ref.namespace)
 
         deletion = await delete_objects(self._cluster, [key], DeletionRules(is_ours, run.wanted_by))

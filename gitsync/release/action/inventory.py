@@ -1,4 +1,4 @@
-"""status.inventory: what of a release is in the cluster, hooks left out, as helm-controller writes it. Pure."""
+"""``status.inventory``: the objects of a release in the cluster, without hooks, as helm-controller writes it. Pure."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ _WORDS = {"install": "install", "upgrade": "update"}
 async def refuse_conflicts(
     cluster: Cluster, ref: ReleaseRef, objects: Sequence[Manifest], before: Sequence[Manifest], action: str
 ) -> None:
-    """Make sure that none of a revision's ``objects`` exists as somebody else's; one request each. What the release
-    has already, ``before``, is left out.
+    """Make sure that none of a revision's ``objects`` exists as somebody else's; one request each. Objects that the
+    release has already (``before``) are left out.
 
     Raises: ReleaseError, naming the object and its owner.
     """
@@ -70,7 +70,7 @@ def _wrong(where: str, key: str, actual: str | None, wanted: str) -> str:
 
 
 def owner(live: Manifest) -> str:
-    """Whose a live object is, as far as it says so."""
+    """Whose a live object is by its marks, in words."""
     metadata = live.get("metadata") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     if RELEASE_NAME in annotations:

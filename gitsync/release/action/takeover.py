@@ -1,9 +1,8 @@
-"""Objects that were there before a revision took them over: what a failure must not delete. Pure.
+"""Objects that were there before a revision took them over: a failed revision must not delete these. Pure.
 
-Whether an object was there, the API server says as it is applied; that it was is noted on the object in the apply that
-takes it over, so that it is known whenever the process ends. The note says by which revision, and from which release
-or sync if it was one's own. It means nothing any more once that revision, or a later one, has succeeded; the next
-revision that applies the object takes it off.
+The apply that takes an object over notes that on the object itself (``gitsync.dev/taken-over-by``), so that it is known
+whenever the process ends. The note has the revision, and the release or sync that owned the object before. It loses its
+meaning once that revision, or a later one, has succeeded; the next revision that applies the object takes it off.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from gitsync.release.revision import ReleaseRef
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The objects of several revisions: each as every one of them had it, the newest last, and the number of the first
-    that had it."""
+    """The objects of several revisions. ``versions`` has an object as each revision had it, the newest last; ``first``
+    is the number of the first revision that had it."""
 
     versions: dict[ObjectKey, list[Manifest]] = field(default_factory=dict)
     first: dict[ObjectKey, int] = field(default_factory=dict)
 
     def add(self, revision: int, manifest: Manifest) -> None:
-        """Revisions come oldest first."""
+        """Add an object of a revision. Call it for the oldest revision first."""
         key = ObjectKey.of(manifest)
         self.versions.setdefault(key, []).append(manifest)
         self.first.setdefault(key, revision)
@@ -33,9 +32,9 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Predecessors:
-    """Tells of the objects of a revision whether they were there before the release. ``first`` are the first revisions
-    that had an object, ``good`` is the last one that succeeded, 0 for none; ``resumed``: some of this one may have been
-    applied already."""
+    """Decides which objects of a revision were there before the release. ``first`` has the first revision that had an
+    object; ``good`` is the last revision that succeeded, 0 for none; ``resumed``: objects of this revision may have
+    been applied already."""
 
     ref: ReleaseRef
     revision: int
@@ -44,7 +43,7 @@ class Predecessors:
     resumed: bool
 
     def succeeded_with(self, key: ObjectKey) -> bool:
-        """Whether a revision that succeeded had it: it is the release's, wherever it came from."""
+        """Whether a revision that succeeded had the object: then it is the release's, wherever it came from."""
         return key in self.first and self.first[key] <= self.good
 
     def attempted(self, key: ObjectKey) -> bool:
@@ -52,22 +51,22 @@ class Predecessors:
         return not self.succeeded_with(key) and (self.resumed or key in self.first)
 
     def noted(self, manifest: Manifest, live: Manifest) -> Manifest:
-        """The object as it is applied over what is there: with a note, where that was there before."""
+        """The manifest as it is applied over ``live``: with the note, if the object was there before the release."""
         key = ObjectKey.of(manifest)
         if self.succeeded_with(key):
             return manifest
         note = taken_over_in(live, self.ref.name, self.ref.namespace)
         ours = belongs_to(live, self.ref.name, self.ref.namespace)
         if ours and not note and self.attempted(key):
-            return manifest  # a revision that failed has made it
+            return manifest  # a revision of this release that failed has created it
         taken_before = ours and self.good < note < self.revision
         revision = note if taken_before else self.revision
         return taken_over(manifest, self.ref.name, self.ref.namespace, revision, former_owner(live))
 
 
 def why_kept(live: Manifest, *, ref: ReleaseRef, good: int, stay: Collection[ObjectKey] = ()) -> str:
-    """Why an object of the release is not deleted with it, ``good`` being the last revision that succeeded, ``stay``
-    what the release goes on having; "" when it may be."""
+    """Why an object of a release is not deleted, "" when it may be: an object of ``stay`` would go with it, or only
+    revisions after ``good``, the last that succeeded, have taken it over."""
     if (inside := _first_inside(live, stay)) is not None:
         return f"{inside} would go with it"
     revision = taken_over_in(live, ref.name, ref.namespace)

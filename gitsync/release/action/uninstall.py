@@ -33,15 +33,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that a Namespace of a release waits for a Kustomization that goes, too, and has something in it.
+#: Seconds that the deletion of a release's Namespace waits for Kustomizations with objects in it that are also being
+#: removed.
 LEAVE_TIME = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class UninstallOptions:
-    """HelmRelease's uninstall: ``timeout`` in seconds for the objects to be gone, when ``wait`` is asked for;
-    ``release`` is the HelmRelease, ``wanted_by`` says who else wants what would be deleted. ``leftovers`` are what
-    earlier revisions have left in the cluster; ``for_good``: they go too, for the HelmRelease does."""
+    """``spec.uninstall`` of a HelmRelease: ``timeout`` in seconds for the objects to be gone, if ``wait``. ``release``
+    is the HelmRelease, ``wanted_by`` says who else wants objects that would be deleted. ``leftovers`` are objects that
+    earlier revisions have left in the cluster; ``for_good``: the HelmRelease is removed, so they are deleted, too."""
 
     timeout: float = 300.0
     wait: bool = True
@@ -56,8 +57,8 @@ class UninstallOptions:
 
 @dataclass(frozen=True, slots=True)
 class Uninstalled:
-    """What came of it: what was deleted, what stays in the cluster by a keep policy, because it is not ours or because
-    only failed revisions took it over, and what has gone to somebody else who wants it."""
+    """The objects that were deleted; those that are ``kept``, by a resource policy, because they are not the release's,
+    or because only failed revisions took them over; and those that stay for another who wants them."""
 
     deleted: tuple[ObjectKey, ...] = ()
     kept: tuple[ObjectKey, ...] = ()
@@ -65,7 +66,7 @@ class Uninstalled:
 
 
 class Uninstaller:
-    """Uninstalls. Can be cut short at any moment and called again: what is gone already is no error."""
+    """Uninstalls releases. May be cut short at any moment and called again: objects that are gone are no error."""
 
     def __init__(self, cluster: Cluster, records: RecordStore) -> None:
         self._cluster = cluster
@@ -98,15 +99,15 @@ class Uninstaller:
         return result
 
     async def _until_gone(self, keys: Sequence[ObjectKey], options: UninstallOptions, interrupt: Interrupt) -> None:
-        """Wait for them to be gone; not for the Namespace that the HelmRelease is in, which goes when that is gone."""
+        """Wait until the objects are gone; not for the HelmRelease's own Namespace, which can only go after that."""
         if options.wait:
             own = options.release
             keys = [key for key in keys if own is None or not key.holds(own)]
             await interrupt.guard(wait_deleted(self._cluster, keys, options.timeout))
 
     async def _delete(self, ref: ReleaseRef, records: Sequence[Record], options: UninstallOptions) -> Uninstalled:
-        """The objects of the release, and its leftovers when it goes for good; else what stays is left over from now
-        on."""
+        """Delete the objects of the release, and its leftovers if it is uninstalled for good; else objects that stay
+        become leftovers."""
         left = await self._delete_leftovers(ref, records, options)
         objects = await self._objects(ref, records)
         keys = [ObjectKey.of(item) for item in objects if not kept(item)]
@@ -131,7 +132,7 @@ class Uninstaller:
     ) -> Deletion:
         if not options.for_good:
             return Deletion()
-        # What is a hook of the uninstall itself is for its delete policy.
+        # Objects that are hooks of the uninstall itself are left to their delete policies.
         hooks = await hook_objects(records[-1].hooks, DELETE_EVENTS) if records and options.hooks else ()
         held = await served_keys(self._cluster, hooks, ref.namespace)
         deletion = await options.leftovers.delete(self._cluster, held=held, propagation=options.propagation)
@@ -143,7 +144,8 @@ class Uninstaller:
         good = self._records.last_good(ref.storage, ref.name)
 
         def why(live: Manifest) -> str:
-            # What came from another release goes with the one that took it: nobody else has it any more.
+            # An object that another release let go of for good has nobody else: it is deleted with the one that took
+            # it.
             goes = options.for_good and options.leftovers.is_of_release(live)
             return "" if goes else why_kept(live, ref=ref, good=good)
 
@@ -161,7 +163,7 @@ class Uninstaller:
             try:
                 await self._hooks.run(record.hooks, run, interrupt)
             except (KindUnknown, NotFound, NamespaceTerminating) as error:
-                # Their kind or namespace is gone, or going: waiting for it would be waiting for ever.
+                # Their kind or namespace is gone, or being deleted: it would be waited for in vain.
                 said = {**release_fields(options.release, ref), "hooks": event}
                 log.warning("hooks cannot run any more, left out", **said, why=error.message)
 
@@ -169,7 +171,7 @@ class Uninstaller:
         """Every object that one of the records names, once, in the order to delete them in."""
         found: dict[ObjectKey, Manifest] = {}
         for record in records:
-            # An object of a kind that is not served any more is gone with its kind.
+            # Objects of a kind that is not served any more are gone with their kind.
             for manifest in await served(self._cluster, await asyncio.to_thread(objects_of, record), ref.namespace):
                 found[ObjectKey.of(manifest)] = manifest
         ordered: list[Manifest] = uninstall_order(list(found.values()))

@@ -1,6 +1,11 @@
-"""Which HelmRelease waits for which: ``index`` has them all, ``order`` is the graph of them and of the Kustomizations,
-which are ``others``, ``places`` says where each wait is written; ``blocked`` decides what holds one back, ``states``
-says whether one is what it is to be, ``expected`` has what commits are about to apply, ``ancestry`` says which chart,
-sync and commit one comes from, ``holds`` what keeps one from an object; ``readyexpr`` asks readyExprs, and ``answers``
-keeps what they say; ``waiters`` are woken, ``release_owners`` says whose a Helm release is that several name.
+"""Which HelmRelease waits for which.
+
+- ``index`` has all HelmReleases; ``order`` is the graph of them and of Kustomizations (the ``others``), ``places`` says
+  in which line of Git each dependency is written.
+- ``blocked`` decides what holds a release back; ``readyexpr`` evaluates readyExprs, and ``answers`` keeps the results;
+  ``waiters`` are the releases to wake when others change.
+- ``states`` says whether a release has come to its wanted state; ``expected`` has what commits are about to apply;
+  ``ancestry`` says which chart, sync and commit a release comes from.
+- ``holds`` is what keeps a release from an object; ``release_owners`` decides between HelmReleases that name the same
+  Helm release.
 """

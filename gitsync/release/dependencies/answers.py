@@ -1,4 +1,4 @@
-"""What readyExprs said of dependencies as they were when they were asked. State only; no I/O."""
+"""The last results of readyExprs. State only; no I/O."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from gitsync.api.identity import ObjectKey
 
-#: What a release depends on, with its readyExpr about it ("" without).
+#: A dependency of a release, with its readyExpr ("" without).
 Need = tuple[ObjectKey, str]
 
 
 class Answer(NamedTuple):
-    """Why a readyExpr holds its release back ("": it does not), and of which version of the dependency that is said."""
+    """Why a readyExpr holds its release back ("": it does not), and for which version of the dependency."""
 
     why_not: str
     version: int = 0
@@ -22,17 +22,18 @@ _UNANSWERED = Answer("its readyExpr was not evaluated yet")
 
 
 class Answers:
-    """By release, then by what it needs."""
+    """The answers of all releases."""
 
     def __init__(self) -> None:
         self._answers: dict[ObjectKey, dict[Need, Answer]] = {}
 
     def of(self, key: ObjectKey, need: Need) -> Answer:
-        """The answer; that there is none yet holds back, too."""
+        """The answer; one that holds the release back if the expression was not evaluated yet."""
         return self._answers.get(key, {}).get(need) or _UNANSWERED
 
     def note(self, key: ObjectKey, need: Need, answer: Answer, asked: Collection[Need]) -> bool:
-        """Whether it is another than before. Those to what is ``asked`` no more are forgotten."""
+        """Keep an answer; returns whether it differs from the one before. Forgets answers about needs that are not
+        among ``asked``, which are all of the release."""
         before = self._answers.get(key, {})
         if before.get(need) == answer:
             return False

@@ -30,30 +30,30 @@ class Blocked:
 
 
 class Known(Protocol):
-    """What is known of all of them; ``ReleaseIndex`` is it."""
+    """What ``blocked`` asks of the index (``ReleaseIndex``)."""
 
     #: The Kustomizations.
     others: Others
 
     @property
     def namespace(self) -> str:
-        """The only one that is watched, "" for all."""
+        """The only namespace that is watched, "" for all."""
 
     @property
     def held(self) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
-        """Those in or behind a cycle."""
+        """The objects in or behind a cycle."""
 
     def dependency(self, key: ObjectKey) -> Manifest | None:
-        """What a release may depend on; None when there is none."""
+        """A HelmRelease or Kustomization, as JSON; None when there is none."""
 
     def expects(self, key: ObjectKey) -> bool:
-        """Whether a commit is about to apply it, or just has."""
+        """Whether a commit is about to apply this object, or just has."""
 
     def needs(self, key: ObjectKey) -> Sequence[Need]:
-        """What a release depends on."""
+        """The dependencies of a release."""
 
     def answer(self, key: ObjectKey, need: Need) -> Answer:
-        """What a readyExpr says of that."""
+        """The last result of the readyExpr of a dependency."""
 
 
 def blocked(known: Known, key: ObjectKey) -> Blocked | None:
@@ -84,8 +84,8 @@ def _why_missing(known: Known, key: ObjectKey) -> str:
 
 
 def _unready(known: Known, key: ObjectKey) -> tuple[list[ObjectKey], dict[ObjectKey, str]]:
-    """Missing dependencies, and unready ones with what there is to add: the ready one that leads there, or what the
-    expression says."""
+    """Missing dependencies, and unready ones with an addition for the message: the ready dependency through which it is
+    one, or what its readyExpr says."""
     missing: list[ObjectKey] = []
     unready: dict[ObjectKey, str] = {}
     seen: set[Need] = set()
@@ -93,7 +93,7 @@ def _unready(known: Known, key: ObjectKey) -> tuple[list[ObjectKey], dict[Object
     while open_ends:
         item, expression, via = open_ends.popleft()
         if (item, expression) in seen:
-            continue  # layers of releases lead to each other by very many ways
+            continue  # visit each once: through layers of releases, very many paths lead to the same one
         seen.add((item, expression))
         manifest = known.dependency(item)
         if manifest is None:

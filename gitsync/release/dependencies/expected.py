@@ -11,15 +11,15 @@ from gitsync.api.kinds import is_release
 
 
 class ExpectedChanges:
-    """Of all syncs. ``find`` is what is known of a HelmRelease."""
+    """The expected objects of all syncs. ``find`` gives a HelmRelease as it is known."""
 
     def __init__(self, find: Callable[[ObjectKey], Manifest | None]) -> None:
         self._find = find
-        # By sync that is under way, what it has yet to apply.
+        # For each sync under way, the objects that it has yet to apply.
         self._expected: list[set[ObjectKey]] = []
         self._no_release_expected = asyncio.Event()
         self._no_release_expected.set()
-        #: Kustomizations that were applied, and are yet to be heard of, with the generations that they have by now.
+        #: Kustomizations that were applied and that the watch has yet to show, with the generations that they have now.
         self._brought: dict[ObjectKey, int] = {}
 
     def __contains__(self, key: ObjectKey) -> bool:
@@ -32,14 +32,14 @@ class ExpectedChanges:
         return any(self._expected)
 
     def begin(self, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
-        """A sync is about to apply these. Returns what it has yet to apply, for ``arrived`` and ``end``."""
+        """A sync is about to apply these. Returns a set for ``arrived`` and ``end``."""
         expected = set(keys)
         self._expected.append(expected)
         self.look()
         return expected
 
     def arrived(self, expected: set[ObjectKey], key: ObjectKey) -> None:
-        """The sync has applied one, or could not."""
+        """The sync has applied one of its objects, or could not."""
         expected.discard(key)
         self.look()
 
@@ -49,9 +49,10 @@ class ExpectedChanges:
         self.look()
 
     def look(self) -> None:
-        """See whether HelmReleases are expected, after one of them has changed."""
+        """Work out anew whether HelmReleases are expected; call it after one of them has changed."""
         found = (self._find(key) for expected in self._expected for key in filter(is_release, expected))
-        # One that is being deleted is applied when it is gone: who may be what keeps it must not wait for that.
+        # One that is being deleted can only be applied once it is gone; what keeps it may be waiting here, so it does
+        # not count.
         if all(manifest is not None and "deletionTimestamp" in manifest["metadata"] for manifest in found):
             self._no_release_expected.set()
         else:
@@ -62,13 +63,13 @@ class ExpectedChanges:
         await self._no_release_expected.wait()
 
     def brought(self, key: ObjectKey, generation: int, known: int) -> None:
-        """A Kustomization was applied, and has this generation; that of which it was heard last is ``known``."""
+        """A Kustomization was applied, and has this generation; ``known`` is the last one that the watch has shown."""
         for expected in self._expected:
             expected.discard(key)
         if known < generation:
             self._brought[key] = generation
 
     def heard(self, key: ObjectKey, generation: int | None) -> None:
-        """How a Kustomization is, None when it is gone."""
+        """The watch has shown this generation of a Kustomization; None when it is gone."""
         if generation is None or generation >= self._brought.get(key, 0):
             self._brought.pop(key, None)

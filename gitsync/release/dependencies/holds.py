@@ -1,4 +1,4 @@
-"""What keeps somebody from an object. Plain data."""
+"""An object that another claimant has: what keeps a release or sync from it. Plain data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from gitsync.api.identity import ObjectKey
 from gitsync.apply.claimant import Claimant
 from gitsync.release.dependencies.states import State
 
-#: Why nobody can tell yet what a release wants that a commit changes.
+#: Why it is not known yet what a release wants.
 TO_BE_CHANGED = "which the commit has yet to change"
 _GOES_ON = "whether that goes on wanting it"
 
 
 class Hold(NamedTuple):
-    """An object that somebody has, and goes on wanting as far as is known; ``claimant`` is who, ``at`` the state of it
-    that this is said of, and ``asked`` that of the release which wants the object as well (see ``state_of``)."""
+    """An object that ``claimant`` has and goes on wanting, as far as is known. ``at`` is the state of the claimant's
+    HelmRelease for which that was found, ``asked`` the state of the release that wants the object as well (see
+    ``state_of``)."""
 
     key: ObjectKey
     cluster: str
@@ -25,7 +26,7 @@ class Hold(NamedTuple):
 
     @property
     def owner(self) -> ObjectKey | None:
-        """The HelmRelease that has it, None when a sync does."""
+        """The HelmRelease that has the object, None when a sync does."""
         return self.claimant.release
 
     @property
@@ -34,9 +35,9 @@ class Hold(NamedTuple):
         doubt = self.claimant.doubt
         if self.owner is None:
             who = f"{self.key} is already managed by sync {self.claimant.name!r}"
-            tail = f"and nobody can tell yet {_GOES_ON}: {doubt}" if doubt else "which applies it from Git"
+            tail = f"and it is not known yet {_GOES_ON}: {doubt}" if doubt else "which applies it from Git"
             return f"{who}, {tail}"
         who = f"{self.key} is already managed by {self.claimant}"
         if doubt == TO_BE_CHANGED:
             return f"{who}, {doubt}"
-        return f"{who}, and nobody can tell {_GOES_ON}: {doubt}" if doubt else who
+        return f"{who}, and it is not known {_GOES_ON}: {doubt}" if doubt else who

@@ -28,48 +28,49 @@ Listener = Callable[[ObjectKey, Manifest | None, Manifest | None], None]
 
 
 class ReleaseIndex:
-    """What the watch of HelmReleases says, plus this agent's own writes that it has yet to say. ``namespace`` is the
-    only one that is watched, "" for all.
+    """All HelmReleases as the watch has them, with this agent's own writes that the watch has yet to show.
+    ``namespace`` is the only one that is watched, "" for all.
     """
 
     def __init__(self, namespace: str = "") -> None:
         #: The only namespace that is watched, "" for all.
         self.namespace = namespace
-        #: Which of them are about the same Helm release.
+        #: Which HelmReleases name the same Helm release.
         self.owners = ReleaseOwners()
         self._manifests: dict[ObjectKey, Manifest] = {}
         self._releases: dict[ObjectKey, HelmRelease | FieldErrors] = {}
         self._needs: dict[ObjectKey, tuple[Need, ...]] = {}
-        #: Where they come from.
+        #: Where HelmReleases come from: parents, syncs, commits.
         self.ancestry = Ancestry(self._manifests)
-        # By key, the uid that is gone: an answer to our own write may come in after the watch has said so.
+        # By key, the uid of an object that is gone: the answer to our own write may come after the watch has shown
+        # that.
         self._gone: dict[ObjectKey, str] = {}
         #: What commits are about to apply.
         self._expected = ExpectedChanges(self._manifests.get)
         self._order: Order | None = None
         self._edges: KnownEdges[HelmRelease, Edge[ObjectKey]] = KnownEdges(edges_of)
-        #: Where Git has what one waits for.
+        #: In which line of Git each dependency is written.
         self.places = EdgePlaces()
         #: The Kustomizations.
         self.others: Others = NoOthers()
-        #: Called with a Kustomization that may stand otherwise than before.
+        #: Called with a Kustomization that may stand otherwise than before, or is gone.
         self.on_other_change: list[Callable[[ObjectKey], None]] = []
-        #: Called when a cycle is written in other lines than before.
+        #: Called when a cycle may be written in other lines of Git than before.
         self.on_moved: list[Callable[[], None]] = []
         self._listeners: list[Listener] = []
-        #: Called when a sync has applied a commit, and what that changed is ready or has failed.
+        #: Called when a sync has applied a commit, and the changed releases are ready or have failed.
         self.on_commit_applied: list[Callable[[], None]] = []
-        #: What their readyExprs say.
+        #: The results of readyExprs.
         self._answers = Answers()
         #: Whether a sync is about to remove a release.
         self.is_leaving: Callable[[ObjectKey], bool] = lambda key: False
-        #: By release, the kind of an object of it that the API server did not serve when it was last looked at.
+        #: By release, the kind of one of its objects that was not served at its last pass.
         self.unserved: dict[ObjectKey, KindUnknown] = {}
         #: By release, what keeps it from an object that it wants.
         self.holds: dict[ObjectKey, Hold] = {}
-        #: Releases on which the agent acts, or goes on acting at once: their statuses do not have the last word.
+        #: Releases on which the agent is acting: their statuses are about to change.
         self._at_work: set[ObjectKey] = set()
-        #: By release whose chart's source has something else that it has yet to look at, how often that has changed.
+        #: By release, how often its source or values have changed since its last pass; absent when they have not.
         self._news: dict[ObjectKey, int] = {}
 
     def set_answer(self, key: ObjectKey, dependency: Manifest, expression: str, why_not: str) -> None:
@@ -84,7 +85,8 @@ class ReleaseIndex:
             self._tell(key, manifest, manifest)
 
     def set_unserved(self, key: ObjectKey, error: KindUnknown | None) -> None:
-        """Note which kind a release needs and does not find; None when it was something else that went wrong."""
+        """Note the kind that a release needs and that is not served; None when its last pass had another error, or
+        none."""
         if error is None:
             self.unserved.pop(key, None)
         else:
@@ -99,8 +101,8 @@ class ReleaseIndex:
             self._tell(key, manifest, manifest)
 
     def set_at_work(self, key: ObjectKey, *, at_work: bool) -> None:
-        """Note that an action on a release has begun, or that nothing more follows at once: what it has come to
-        counts from then on. A failure is Stalled, as in Flux, before the rollback that follows it has begun."""
+        """Note that an action on a release has begun, or has ended with nothing following at once: from then on its
+        status counts. (Between a failure and its rollback, the status is Stalled for a moment, as in Flux.)"""
         manifest = self._manifests.get(key)
         if at_work and manifest is not None:
             self._at_work.add(key)
@@ -110,35 +112,35 @@ class ReleaseIndex:
                 self._tell(key, manifest, manifest)
 
     def set_news(self, key: ObjectKey) -> None:
-        """Note that the source of a release's chart, or what its values are from, has something else, which the release
-        has yet to look at."""
+        """Note that the source of a release's chart, or an object with its values, has changed, which the release has
+        yet to look at."""
         self._news[key] = self._news.get(key, 0) + 1
 
     @contextmanager
     def looking(self, key: ObjectKey) -> Iterator[None]:
-        """A pass of a release: afterwards it has looked at what was news before."""
+        """Make a pass over a release in the body: afterwards it has looked at all that had changed before."""
         news = self._news.get(key)
         yield
         if news is not None and self._news.get(key) == news:
             del self._news[key]
 
     def is_done(self, key: ObjectKey) -> bool:
-        """Whether a release is what it is to be, as far as it has been told."""
+        """Whether a release has come to its wanted state, and has looked at all changes so far."""
         manifest = self._manifests.get(key)
         return manifest is not None and is_current(manifest) and key not in self._news
 
     @property
     def is_any_at_work(self) -> bool:
-        """Whether the agent acts on some release."""
+        """Whether the agent is acting on any release."""
         return bool(self._at_work)
 
     def at_work(self, key: ObjectKey) -> bool:
-        """Whether the agent acts on a release, or goes on acting on it at once."""
+        """Whether the agent is acting on a release, or will go on at once."""
         return key in self._at_work
 
     def concerned_by(self, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
-        """These releases, and all that wait for one of them, be it through others: by dependsOn, or since it has an
-        object that they want."""
+        """These releases, and all that wait for one of them, directly or through others: by dependsOn, or because one
+        has an object that the other wants."""
         held_by: dict[ObjectKey, list[ObjectKey]] = {}
         for key, hold in self.holds.items():
             if hold.owner is not None:
@@ -156,25 +158,25 @@ class ReleaseIndex:
         return found
 
     def answered(self, key: ObjectKey, dependency: ObjectKey) -> bool:
-        """Whether ``key`` is held back by its readyExprs about ``dependency``, and that as it is now."""
+        """Whether ``key`` is held back by its readyExprs about ``dependency`` in its present version."""
         manifest = self.dependency(dependency)
         present = version(manifest) if manifest is not None else 0
         answers = [self.answer(key, need) for need in self.needs(key) if need[0] == dependency]
         return any(found.why_not and found.version >= present > 0 for found in answers)
 
     def answer(self, key: ObjectKey, need: Need) -> Answer:
-        """What a readyExpr of a release says of a dependency."""
+        """The last result of a release's readyExpr about a dependency."""
         return self._answers.of(key, need)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have ``listener(key, before, after)`` called for every change, None standing for "not there". Ends with the
-        function returned."""
+        """Have ``listener(key, before, after)`` called for every change; ``before`` is None for a new object, ``after``
+        for one that is gone. The function returned ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     @contextmanager
     def news(self) -> Iterator[asyncio.Event]:
-        """Inside, set by each change of a release, and of a Kustomization."""
+        """An Event that is set, during the body, by each change of a release or Kustomization."""
         event = asyncio.Event()
 
         def changed(*_: object) -> None:
@@ -195,7 +197,7 @@ class ReleaseIndex:
         return len(self._manifests)
 
     def update(self, key: ObjectKey, manifest: Manifest) -> None:
-        """Take a state of an object in, unless it or a newer one is known."""
+        """Take in a state of an object, unless that or a newer one is known."""
         before = self._manifests.get(key)
         if before is not None and version(before) >= version(manifest):
             return
@@ -214,7 +216,7 @@ class ReleaseIndex:
         self._tell(key, before, manifest)
 
     def forget(self, key: ObjectKey, uid: str = "") -> None:
-        """The object is gone. With a ``uid`` only that one: another of its name may be there by now."""
+        """The object is gone. With a ``uid``, only the one with that: there may be a new one of its name by now."""
         if uid and (known := self._manifests.get(key)) is not None and known["metadata"].get("uid") != uid:
             return
         before = self._manifests.pop(key, None)
@@ -249,8 +251,9 @@ class ReleaseIndex:
 
     @contextmanager
     def expecting(self, keys: Iterable[ObjectKey]) -> Iterator[Callable[[ObjectKey], None]]:
-        """A sync is about to apply these: while they are on their way, who depends on one that is not there yet waits
-        for it, and is not told that it does not exist. Yields what is to be called for each that has been dealt with.
+        """A sync applies these objects in the body: meanwhile, one that depends on an object which is not there yet
+        waits for it, rather than failing because it does not exist. Yields a function to call for each object that was
+        applied or refused.
         """
         expected = self._expected.begin(keys)
 
@@ -259,7 +262,7 @@ class ReleaseIndex:
             if not is_release(key):
                 self._tell_of_other(key)
                 return
-            manifest = self._manifests.get(key)  # None: it could not be applied, and who depends on it is told that
+            manifest = self._manifests.get(key)  # None when it could not be applied: then its dependents hear that
             self._tell(key, manifest, manifest)
 
         try:
@@ -272,7 +275,7 @@ class ReleaseIndex:
             listener()
 
     async def commits_applied(self) -> None:
-        """Return when no sync is about to apply a HelmRelease: what is known here is what the commits say."""
+        """Return when no sync is about to apply a HelmRelease: then the index is as the commits have it."""
         await self._expected.until_none()
 
     def expects(self, key: ObjectKey) -> bool:
@@ -280,20 +283,20 @@ class ReleaseIndex:
         return key in self._expected
 
     def brought(self, applied: Manifest) -> None:
-        """A Kustomization was applied; that it is there, or is another one, may be heard of later."""
+        """A Kustomization was applied; the watch may show it later."""
         key = ObjectKey.of(applied)
         self._expected.brought(key, _generation(applied), _generation(self.others.manifest(key)))
 
     def may_let_go(self, key: ObjectKey) -> bool:
-        """Whether a release is about to be removed or changed, or the one whose chart it is out of is, or has yet to
-        become what it is to be."""
+        """Whether a release may give up objects soon: it, or one above it, is about to be removed or changed, or has
+        yet to come to its wanted state."""
         lineage = self.ancestry.lineage(key)
         if key in self.owners.uninstalled or any(map(self.is_leaving, lineage)) or self.is_coming(key):
             return True
         return not all(is_current(self._manifests[above]) for above in lineage[1:])
 
     def is_coming(self, key: ObjectKey) -> bool:
-        """Whether a commit is about to apply this release, or one whose chart it is out of."""
+        """Whether a commit is about to apply this release, or one above it."""
         return self._expected.is_any and any(map(self.expects, self.ancestry.lineage(key)))
 
     def manifest(self, key: ObjectKey) -> Manifest | None:
@@ -311,17 +314,17 @@ class ReleaseIndex:
         return found
 
     def releases(self) -> list[HelmRelease]:
-        """Every one that can be read, typed."""
+        """All that can be read, typed."""
         return [release for release in self._releases.values() if isinstance(release, HelmRelease)]
 
     @property
     def graph(self) -> Graph[ObjectKey]:
-        """What ``dependsOn`` names, of all HelmReleases and Kustomizations."""
+        """The ``dependsOn`` of all HelmReleases and Kustomizations."""
         return self._whole_order().graph
 
     @property
     def held(self) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
-        """Those in or behind a cycle."""
+        """The objects in or behind a cycle."""
         return self._whole_order().held
 
     def cycle_of(self, key: ObjectKey) -> BlockedError | None:
@@ -330,7 +333,7 @@ class ReleaseIndex:
         return cycle_error(held.cycle) if held is not None and held.via is None else None
 
     def _whole_order(self) -> Order:
-        """Made anew when a dependsOn changed, or somebody came or went."""
+        """The graph; made anew when a dependsOn has changed, or an object came or went."""
         if self._order is None:
             readable = {key: it for key, it in self._releases.items() if isinstance(it, HelmRelease)}
             found = self._edges.of(readable)
@@ -339,11 +342,11 @@ class ReleaseIndex:
         return self._order
 
     def others_ordered(self) -> None:
-        """Kustomizations depend on others than before."""
+        """Kustomizations have other dependencies than before: the graph is made anew."""
         self._order = None
 
     def written(self, items: Iterable[DesiredObject]) -> None:
-        """A commit has these objects, be it in other lines than the one before: those in cycles say in which."""
+        """A commit has these objects, perhaps in other lines than the one before: messages about cycles name these."""
         moved = [item.key for item in items if self.places.note(item)]
         if self._order is not None and any(key in self._order.held for key in moved):
             self._order = None
@@ -351,13 +354,13 @@ class ReleaseIndex:
                 listener()
 
     def other_changed(self, key: ObjectKey) -> None:
-        """What is known of a Kustomization is another by now, or it is gone: those that wait for it look again."""
+        """A Kustomization has changed, or is gone: those that wait for it look again."""
         manifest = self.others.manifest(key)
         self._expected.heard(key, None if manifest is None else _generation(manifest))
         self._tell_of_other(key)
 
     def _tell_of_other(self, key: ObjectKey) -> None:
-        # Not by the graph, which many new Kustomizations would have made anew for each.
+        # Without the graph, which would be made anew for each of many new Kustomizations.
         for dependent in [release for release, needs in self._needs.items() if any(it[0] == key for it in needs)]:
             if (manifest := self._manifests.get(dependent)) is not None:
                 self._tell(dependent, manifest, manifest)
@@ -365,7 +368,7 @@ class ReleaseIndex:
             listener(key)
 
     def dependency(self, key: ObjectKey) -> Manifest | None:
-        """What a release may depend on, as JSON: a HelmRelease or a Kustomization; None when there is none."""
+        """A HelmRelease or Kustomization, as JSON; None when there is none."""
         return self._manifests.get(key) if is_release(key) else self.others.manifest(key)
 
     def blocked(self, key: ObjectKey) -> Blocked | None:
@@ -373,15 +376,15 @@ class ReleaseIndex:
         return blocked(self, key)
 
     def dependents_being_deleted(self, key: ObjectKey) -> frozenset[ObjectKey]:
-        """Those that depend on a release or Kustomization and are being deleted as well: they go first. Those in a
-        cycle with it do not count, or none could ever go."""
+        """The objects that depend on a release or Kustomization and are being deleted as well: they are removed first.
+        Those in a cycle with it do not count, or none could ever be removed."""
         if key in self.held or key not in self.graph:
             return frozenset()
         dependents = {item: self.dependency(item) for item in self.graph.dependents(key)}
         return frozenset(item for item, found in dependents.items() if found and _is_deleted(found))
 
     def needs(self, key: ObjectKey) -> tuple[Need, ...]:
-        """What a release depends on."""
+        """The dependencies of a release."""
         return self._needs.get(key, ())
 
 

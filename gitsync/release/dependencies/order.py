@@ -16,16 +16,18 @@ from gitsync.release.dependencies.places import Places, edges_of, nowhere
 
 @dataclass(frozen=True)
 class Order:
-    """``graph`` has what ``dependsOn`` names. ``held`` are those that a ``dependsOn`` of theirs leads into a cycle, be
-    it through a Kustomization that is ready only when what it has applied is. Who is in a cycle by such a wait alone
-    goes on: nothing but another commit ends the cycle, and it is by him that this comes."""
+    """``graph`` has the ``dependsOn`` of all objects. ``held`` are the objects whose own ``dependsOn`` leads into a
+    cycle; that may also be closed by a Kustomization that is ready only when the objects it has applied are. An object
+    that is in a cycle only by such a wait is not held: it has to go on, for the commit that ends the cycle comes
+    through it."""
 
     graph: Graph[ObjectKey]
     held: Mapping[ObjectKey, HeldByCycle[ObjectKey]]
 
     @classmethod
     def of(cls, releases: Mapping[ObjectKey, HelmRelease | None], others: Others, places: Places = nowhere) -> Order:
-        """None stands for a release that cannot be read. ``places`` says where Git has an edge of a cycle now."""
+        """The order of these releases (None for one that cannot be read) and of ``others``. ``places`` gives the line
+        in which Git has an edge of a cycle now."""
         edges = {key: edges_of(it) if it is not None else () for key, it in releases.items()}
         return cls.of_edges(edges, others, places)
 
@@ -36,8 +38,7 @@ class Order:
         others: Others,
         places: Places = nowhere,
     ) -> Order:
-        """The same of what each release waits for. Nodes are sorted, so that a cycle has the same name whoever of its
-        members came first."""
+        """As ``of``, by the edges of each release. Nodes are sorted, so that a cycle always has the same name."""
         needs = others.needs()
         nodes = [*sorted(releases), *sorted(needs)]
         edges = [edge for found in releases.values() for edge in found]
@@ -54,8 +55,8 @@ class Order:
 def _led(
     key: ObjectKey, whole: Mapping[ObjectKey, HeldByCycle[ObjectKey]], graph: Graph[ObjectKey]
 ) -> HeldByCycle[ObjectKey] | None:
-    """How a dependsOn of one leads into a cycle of all waits; None when none does, and it is merely what it has applied
-    that is held."""
+    """How a dependsOn of ``key`` leads into a cycle; None when none does, and only objects that it has applied are
+    held."""
     found, wanted = whole[key], [item for item in graph.dependencies(key) if item in whole]
     if found.via is None:
         is_led = any(whole[item].via is None and whole[item].cycle is found.cycle for item in wanted)
@@ -69,7 +70,7 @@ def _led(
 def _placed(
     held: Mapping[ObjectKey, HeldByCycle[ObjectKey]], places: Places
 ) -> Mapping[ObjectKey, HeldByCycle[ObjectKey]]:
-    """Those that are held, with the place that Git has now for each edge of their cycles."""
+    """``held``, with the present place in Git of each edge of the cycles."""
     cycles: dict[int, Cycle[ObjectKey]] = {}
     for found in held.values():
         if id(found.cycle) not in cycles:
@@ -84,7 +85,8 @@ def _placed(
 def otherwise_held(
     before: Mapping[ObjectKey, HeldByCycle[ObjectKey]], now: Mapping[ObjectKey, HeldByCycle[ObjectKey]]
 ) -> list[ObjectKey]:
-    """Those that are held since, or no more, or by something else: also by the same, written in other lines."""
+    """The objects that are held now and were not, or the other way round, or by another cycle (or the same one, written
+    in other lines)."""
 
     def said(held: HeldByCycle[ObjectKey] | None) -> object:
         return (held.via, held.cycle.edges) if held is not None else None
@@ -93,7 +95,7 @@ def otherwise_held(
 
 
 def cycle_error(cycle: Cycle[ObjectKey]) -> DependencyCycle:
-    """What to say of a member."""
+    """The error of a member of a cycle."""
     hint = "remove one of these dependsOn entries"
     if (edge := next((edge for edge in cycle.edges if isinstance(edge, Followed)), None)) is not None:
         hint = f"remove the dependsOn that leads to {edge.dependent}: it is ready only when {edge.dependency} is"
@@ -101,7 +103,7 @@ def cycle_error(cycle: Cycle[ObjectKey]) -> DependencyCycle:
 
 
 def held_error(held: HeldByCycle[ObjectKey]) -> BlockedError:
-    """What to say of a release that is held."""
+    """The error of a release that is held by a cycle."""
     if held.via is None:
         return cycle_error(held.cycle)
     return DependencyNotReady(
@@ -110,5 +112,5 @@ def held_error(held: HeldByCycle[ObjectKey]) -> BlockedError:
 
 
 def shown(key: ObjectKey) -> str:
-    """How a dependency is named: releases mostly wait for releases."""
+    """How messages name a dependency: a HelmRelease without its kind, since releases mostly wait for releases."""
     return key.namespaced_name if is_release(key) else f"{key.kind} {key.namespaced_name}"

@@ -1,4 +1,4 @@
-"""Objects that are no HelmReleases and wait for each other together with them: Kustomizations."""
+"""The interface to Kustomizations for the graph of releases: they may wait for HelmReleases, and these for them."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from gitsync.graph import Edge
 
 
 class Followed(Edge[ObjectKey]):
-    """What one waits for after it has been applied, and without a dependsOn that says so."""
+    """An edge without a dependsOn: an object that a Kustomization waits for once it has applied all."""
 
     __slots__ = ()
 
 
 class Others(Protocol):
-    """Knows them. State only; no I/O."""
+    """All Kustomizations. State only; no I/O."""
 
     def manifest(self, key: ObjectKey) -> Manifest | None:
-        """One as the cluster has it; None when there is none."""
+        """A Kustomization as the cluster has it; None when there is none."""
 
     def why_not_ready(self, key: ObjectKey) -> str | None:
-        """What there is to add to "is not ready" of one that is there; None when it is ready."""
+        """What to add to "is not ready" (may be "") for one that exists; None when it is ready."""
 
     def is_hopeless(self, key: ObjectKey) -> bool:
-        """Whether nothing that is on its way makes one ready."""
+        """Whether nothing that is on its way will make it ready."""
 
     def untried(self, key: ObjectKey) -> str:
-        """The revision that the source of one has now, and that it has yet to try; "" when it has none."""
+        """The present revision of its source, if it has yet to try that; else ""."""
 
     def needs(self) -> Mapping[ObjectKey, Sequence[Edge[ObjectKey]]]:
-        """Each with what it depends on."""
+        """The dependencies of each."""
 
     def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
-        """Those that are ready only when others are, which they have applied or whose health they check: with the
-        releases and Kustomizations among these."""
+        """For each that waits for objects which it has applied or whose health it checks, the HelmReleases and
+        Kustomizations among these."""
 
 
 class NoOthers:
-    """There are none."""
+    """The Others where there are no Kustomizations."""
 
     def manifest(self, key: ObjectKey) -> Manifest | None:
         return None
@@ -61,16 +61,16 @@ class NoOthers:
 
 
 class TakenAsReady:
-    """What goes for Kustomizations that are only looked at: all is taken to go well; see Others."""
+    """A part of Others for previews: all Kustomizations are assumed to become ready."""
 
     def why_not_ready(self, key: ObjectKey) -> str | None:
-        """Each is taken as ready."""
+        """Each is assumed to be ready."""
         return None
 
     def is_hopeless(self, key: ObjectKey) -> bool:
-        """None is taken to have failed."""
+        """None is assumed to have failed."""
         return False
 
     def untried(self, key: ObjectKey) -> str:
-        """A look is no time to wait for something."""
+        """A preview waits for nothing."""
         return ""

@@ -1,4 +1,4 @@
-"""Where it is written that one object waits for another. State only; no I/O."""
+"""In which line of Git a dependency between two objects is written. State only; no I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gitsync.graph import Edge
 from gitsync.manifests import DesiredObject
 from gitsync.text import whole_number
 
-#: Where Git has it now that one waits for another; None where that is not known.
+#: The place in Git of the dependency of the first object on the second; None when it is not known.
 Places = Callable[[ObjectKey, ObjectKey], Origin | None]
 Waiting = HelmRelease | Kustomization
 M = TypeVar("M", bound=Waiting)
@@ -24,18 +24,18 @@ E = TypeVar("E", bound=Edge[ObjectKey])
 
 
 def nowhere(dependent: ObjectKey, dependency: ObjectKey) -> Origin | None:
-    """Nothing is known of Git."""
+    """The Places where nothing is known of Git."""
     return None
 
 
 class EdgePlaces:
-    """Knows it of all that syncs have applied, also of what has merely moved to another line since."""
+    """The places of the dependencies of all objects that syncs apply, as their newest commits have them."""
 
     def __init__(self) -> None:
         self._written: dict[ObjectKey, _Written] = {}
 
     def note(self, item: DesiredObject) -> bool:
-        """A commit has this object. Says whether what it waits for is written elsewhere than before."""
+        """A commit has this object. Returns whether a dependency of it is written elsewhere than before."""
         before, written = self._written.pop(item.key, None), _written(item)
         if written is not None:
             self._written[item.key] = written
@@ -52,15 +52,16 @@ class EdgePlaces:
 
 
 def written_in(item: DesiredObject, dependency: ObjectKey) -> Origin | None:
-    """Where an object of a commit says that it waits for another one; None when it does not."""
+    """The place in an object of a commit that makes it depend on another; None when there is none."""
     written = _written(item)
     return written.place(dependency) if written is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What an object waits for, as a commit has it: what fields of it name, and, if it ``waits``, what it brings.
-    ``item`` is without its content. A place is worked out when it is asked for, since that reads the text again."""
+    """The dependencies of an object as a commit has it: what its ``fields`` name, and, if it ``waits``, the objects
+    that it brings. ``item`` is without its content. A place is worked out when it is asked for, since that reads the
+    text again."""
 
     item: DesiredObject
     fields: tuple[tuple[ObjectKey, FieldPath], ...]
@@ -74,7 +75,7 @@ class _Written:
 
 
 def _written(item: DesiredObject) -> _Written | None:
-    """None of what waits for nobody."""
+    """The dependencies of an object; None when it can have none."""
     if not isinstance(item.model, Waiting):
         return None
     waits = isinstance(item.model, Kustomization) and item.model.spec.wait
@@ -92,7 +93,7 @@ def _fields(model: Waiting) -> Iterator[tuple[ObjectKey, FieldPath]]:
 
 
 def edge_origins(item: DesiredObject) -> list[Origin]:
-    """Where a commit has the dependsOn entries of a HelmRelease or Kustomization; none for another object."""
+    """The places of the dependsOn entries of a HelmRelease or Kustomization in a commit; empty for other objects."""
     if not (is_release(item.key) or is_kustomization(item.key)):
         return []
     count = len((item.manifest.get("spec") or {}).get("dependsOn") or ())
@@ -100,8 +101,8 @@ def edge_origins(item: DesiredObject) -> list[Origin]:
 
 
 def edges_of(model: Waiting) -> Sequence[Edge[ObjectKey]]:
-    """Each dependsOn entry of an object of the cluster, with the place where sync had found it when it was applied:
-    ``path:line`` lines in the entries' order."""
+    """The dependsOn entries of an object in the cluster, each with the place that the sync noted when it was applied:
+    an annotation with ``path:line`` lines in the order of the entries."""
     origins: dict[int, Origin] = {}
     text = model.metadata.annotations.get(DEPENDS_ON_ORIGIN_ANNOTATION, "")
     for number, place in enumerate(text.splitlines()):
@@ -113,15 +114,15 @@ def edges_of(model: Waiting) -> Sequence[Edge[ObjectKey]]:
 
 
 class KnownEdges(Generic[M, E]):
-    """The edges of objects, worked out once for each state of an object: the order is made anew for each of a hundred
-    that come with a commit, and would work out those of all others each time."""
+    """Edges of objects, worked out once for each state of an object: while a commit brings a hundred objects, the order
+    is made anew a hundred times."""
 
     def __init__(self, edges: Callable[[M], Sequence[E]]) -> None:
         self._edges = edges
         self._known: dict[ObjectKey, tuple[M, Sequence[E]]] = {}
 
     def of(self, models: Mapping[ObjectKey, M]) -> Mapping[ObjectKey, Sequence[E]]:
-        """Those of each. Forgets objects that are not among these."""
+        """The edges of each object. Forgets objects that are not among these."""
         before = self._known
         self._known = {
             key: known if (known := before.get(key)) is not None and known[0] is model else (model, self._edges(model))
@@ -131,7 +132,7 @@ class KnownEdges(Generic[M, E]):
 
 
 def applied_from(manifest: Manifest) -> Origin | None:
-    """Where an object of the cluster was written when it was applied; None for one that no commit has applied."""
+    """The place in Git that an object in the cluster was applied from; None for one that no commit has applied."""
     text = (manifest["metadata"].get("annotations") or {}).get(ORIGIN_ANNOTATION, "")
     path, line = text, ""
     for _ in range(2):  # line and column

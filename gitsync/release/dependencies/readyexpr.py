@@ -1,4 +1,4 @@
-"""What the readyExprs of a HelmRelease say of its dependencies, as they are now."""
+"""Evaluates the readyExprs of a HelmRelease for its dependencies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def with_ready_expr(release: HelmRelease) -> frozenset[ObjectKey]:
 
 
 async def evaluate_ready_exprs(release: HelmRelease, index: ReleaseIndex, expressions: Expressions) -> None:
-    """Put the answers to the release's readyExprs into the index. Raises: RetryableError."""
+    """Evaluate the release's readyExprs and put the answers into the index. Raises: RetryableError."""
     own = index.manifest(release.key)
     for dependency in release.spec.depends_on:
         live = index.dependency(dependency.key(release.metadata.namespace))
@@ -33,7 +33,7 @@ async def answer_about(text: str, own: Manifest, dependency: Manifest, expressio
 
 
 def _with_status(manifest: Manifest) -> Manifest:
-    """Flux's objects have a status before anybody has written one."""
+    """The object with a status, empty if it has none: for Flux's own types there always is one."""
     return {**manifest, "status": manifest.get("status") or {}}
 
 

@@ -1,8 +1,8 @@
-"""Which HelmReleases are about the same Helm release, and whose it is. State only; no I/O.
+"""Which HelmReleases name the same Helm release, and which of them owns it. State only; no I/O.
 
 Two that name the same release would undo each other's work for ever, and deleting one of them would uninstall what the
-other runs. So one has it, the others say so and wait; and the last one standing takes it over as it is, which is what
-renaming a HelmRelease (another metadata.name, the same releaseName) comes to.
+other runs. So one of them owns it, and the others wait, and say so. The last one that is left takes the release over as
+it is: so a HelmRelease can be renamed (another metadata.name, the same releaseName) without an uninstall.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class ReleaseIdentity(NamedTuple):
 
     @staticmethod
     def of(release: HelmRelease) -> ReleaseIdentity:
-        """What a HelmRelease is about."""
+        """The Helm release that a HelmRelease names."""
         return ReleaseIdentity(release.release_name, release.storage_namespace, release.kubeconfig_source)
 
 
 class ReleaseOwners:
-    """The claims of all HelmReleases. One that is being deleted makes none; nor does one that is suspended, but what
-    that names is left to it when nobody else has it any more."""
+    """The HelmReleases by the Helm release that they name. One that is being deleted has no claim to it; nor has one
+    that is suspended, but a release that only that one names is left to it."""
 
     def __init__(self) -> None:
         self._by_identity: dict[ReleaseIdentity, dict[ObjectKey, HelmRelease]] = {}
@@ -42,7 +42,7 @@ class ReleaseOwners:
 
     @contextmanager
     def uninstalling(self, key: ObjectKey, identities: Iterable[ReleaseIdentity]) -> Iterator[None]:
-        """Inside, these are uninstalled for ``key``: nobody may have them before that is over."""
+        """These releases are uninstalled for ``key`` in the body: meanwhile, no other HelmRelease may have them."""
         self.uninstalled[key] = frozenset(identities)
         try:
             yield
@@ -50,7 +50,7 @@ class ReleaseOwners:
             del self.uninstalled[key]
 
     def update(self, key: ObjectKey, release: HelmRelease | None) -> None:
-        """Take a HelmRelease in as it is now; None when it is gone, or cannot be read."""
+        """Take in the present state of a HelmRelease; None when it is gone, or cannot be read."""
         self._suspended.pop(key, None)
         before = self._by_key.pop(key, None)
         if before is not None:
@@ -68,7 +68,7 @@ class ReleaseOwners:
             self._by_identity.setdefault(identity, {})[key] = release
 
     def owner(self, identity: ReleaseIdentity, but: ObjectKey) -> ObjectKey | None:
-        """Whose a Helm release is, or is to be once that is resumed, ``but`` left out; None when nobody else claims or
+        """The HelmRelease, other than ``but``, that owns a Helm release, or will once it is resumed; None when no other
         names it."""
         others = {key: release for key, release in self._by_identity.get(identity, {}).items() if key != but}
         if others:
@@ -76,8 +76,8 @@ class ReleaseOwners:
         return min((key for key, named in self._suspended.items() if named == identity and key != but), default=None)
 
     def winner(self, key: ObjectKey) -> ObjectKey | None:
-        """The HelmRelease that has the Helm release which ``key`` claims as well, or has it uninstalled at this moment;
-        None when that is its own."""
+        """The other HelmRelease that owns the Helm release of ``key``, or is having it uninstalled; None when ``key``
+        owns it."""
         identity = self._by_key.get(key)
         for other, uninstalled in self.uninstalled.items():
             if other != key and identity in uninstalled:
@@ -89,14 +89,14 @@ class ReleaseOwners:
         return first if first != key else None
 
     def losers(self, key: ObjectKey) -> list[ObjectKey]:
-        """The HelmReleases that claim the Helm release which ``key`` has."""
+        """The other HelmReleases that name the Helm release which ``key`` owns."""
         identity = self._by_key.get(key)
         claimants = self._by_identity.get(identity, {}) if identity is not None else {}
         return [other for other in claimants if self.winner(other) == key]
 
 
 def _rank(releases: dict[ObjectKey, HelmRelease]) -> Callable[[ObjectKey], tuple[bool, str, ObjectKey]]:
-    """Who has it comes before who wants it, then the elder."""
+    """Sorts HelmReleases of one Helm release: one that has deployed it first, then the oldest."""
 
     def rank(key: ObjectKey) -> tuple[bool, str, ObjectKey]:
         release = releases[key]

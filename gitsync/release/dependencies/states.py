@@ -1,4 +1,4 @@
-"""Which state of a HelmRelease is wanted, by which commit, and whether it has come to that. Pure."""
+"""The wanted state of a HelmRelease, and whether it has come to that. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ State = tuple[int, str]
 
 
 def state_of(manifest: Manifest) -> State:
-    """Which state of a release is wanted. The commit counts because a chart in the repository changes without a change
-    of the HelmRelease."""
+    """The wanted state of a release. The commit is a part of it, since a chart in the repository may change without a
+    change of the HelmRelease."""
     metadata = manifest["metadata"]
     return metadata.get("generation", 0), (metadata.get("annotations") or {}).get(COMMIT_ANNOTATION, "")
 
 
 def is_current(manifest: Manifest) -> bool:
-    """Ready, at its present generation, and at the commit that last changed it.
-
-    The commit counts because a chart in the repository changes without a change of the HelmRelease.
-    """
+    """Whether a release is Ready at its present generation, and at the commit that last changed it (see
+    ``state_of``)."""
     if not is_ready(manifest) or "deletionTimestamp" in manifest["metadata"]:
         return False
     stamp = (manifest["metadata"].get("annotations") or {}).get(COMMIT_ANNOTATION)

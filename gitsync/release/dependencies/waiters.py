@@ -1,4 +1,4 @@
-"""Which releases are held back by others, so that they are woken when those change; and what was said of it already."""
+"""Releases that are held back by others, to be woken when those change; and when that is worth reporting."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Waiters:
 
     def __init__(self) -> None:
         self._on: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        #: Of those blocked, the releases of which every change may be what they wait for: dependencies that a readyExpr
-        #: judges, and who has the same Helm release.
+        #: By blocked release, the releases of which any change may end its wait: dependencies with a readyExpr, and the
+        #: owner of the same Helm release.
         self._watched: dict[ObjectKey, frozenset[ObjectKey]] = {}
         self._said_at: dict[ObjectKey, float] = {}
 
@@ -25,12 +25,12 @@ class Waiters:
         return [waiting for waiting, on in self._on.items() if key in on]
 
     def watching(self, key: ObjectKey) -> list[ObjectKey]:
-        """The releases that any change of this one may concern."""
+        """The releases whose wait any change of this one may end."""
         return [waiting for waiting, on in self._watched.items() if key in on]
 
     def add(self, key: ObjectKey, on: frozenset[ObjectKey]) -> float:
-        """``key`` waits for ``on`` now. Returns seconds until that is worth saying: of many dependencies, one after the
-        other becomes ready, and each time is not worth a write.
+        """``key`` waits for ``on`` now. Returns seconds until that is to be reported, 0 for now: where many
+        dependencies become ready one after the other, each is not worth a write.
         """
         fewer = on < self._on.get(key, frozenset())
         self._on[key] = on
@@ -41,11 +41,11 @@ class Waiters:
         return 0.0
 
     def watch(self, key: ObjectKey, others: frozenset[ObjectKey]) -> None:
-        """Any change of ``others`` may be what ``key`` waits for."""
+        """Any change of ``others`` may end the wait of ``key``."""
         self._watched[key] = others
 
     def remove(self, key: ObjectKey) -> bool:
-        """``key`` waits for nobody any more. True when it did."""
+        """``key`` waits for nothing any more. Returns whether it did."""
         self._watched.pop(key, None)
         return self._on.pop(key, None) is not None
 

@@ -1,4 +1,4 @@
-"""Noticing that somebody changes what is corrected again and again, and pausing the corrections for a while."""
+"""Notices when drift is corrected and comes back again and again, and pauses the corrections for a while."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DriftConflicts(Generic[K]):
         now = self._clock()
         conflict = self._conflicts.setdefault(key, _Conflict())
         if now - conflict.until > LONGEST:
-            self._pauses.reset(key)  # it was quiet for long
+            self._pauses.reset(key)  # there was no conflict for long
         recent = {name: conflict.corrections.setdefault(name, deque(maxlen=MOST)) for name in fields}
         if any(len(times) == MOST and now - times[0] < WINDOW for times in recent.values()):
             conflict.until = now + self._pauses.next(key)
@@ -53,7 +53,7 @@ class DriftConflicts(Generic[K]):
         return max(0.0, conflict.until - self._clock()) if conflict else 0.0
 
     def is_first(self, key: K) -> bool:
-        """Whether the pause is the first of its conflict, and so worth telling."""
+        """Whether the pause is the first of its conflict, and so to be reported."""
         return self._pauses.tries(key) == 1
 
     def forget(self, over: Callable[[K], bool]) -> None:

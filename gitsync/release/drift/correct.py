@@ -1,4 +1,4 @@
-"""Drift: what others changed about a release's objects, noticed from watches, reported or put back.
+"""Drift: changes that others have made to a release's objects, noticed on watches, reported or put back.
 
 Objects are compared with the manifest of the deployed record, first in memory, then, where that differs, by a dry run
 of a server-side apply: only what applying would change is drift. Nothing is ever deleted. Only releases that ask for it
@@ -40,8 +40,8 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """One object that is not as the release has it. ``changes`` are what applying ``desired`` does, none when it is
-    ``missing``; ``by`` is the field manager that wrote last, "" when that is not known."""
+    """One object that is not as the release has it. ``changes`` are those that applying ``desired`` makes, none when it
+    is ``missing``; ``by`` is the field manager that wrote last, "" when that is not known."""
 
     key: ObjectKey
     desired: Manifest = field(repr=False)
@@ -57,9 +57,9 @@ class Drifted:
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """What a look for drift came to: objects that were left as they are (mode ``warn``), that were put back, and that
+    """The result of looking for drift: objects that were left as they are (mode ``warn``), that were put back, and that
     somebody changes again and again, so that they are left alone for a while. ``again`` is in how many seconds to look
-    again, None for when woken.
+    again; None: when woken.
     """
 
     left: tuple[Drifted, ...] = ()
@@ -69,8 +69,8 @@ class DriftReport:
 
 
 class Drift:
-    """Follows the releases that ask for it, in whichever target cluster. ``wake`` asks for a pass of a release, in
-    which ``check`` is called.
+    """Follows the releases that ask for drift detection, in all target clusters. ``wake`` asks for a pass over a
+    release, in which ``check`` is called.
     """
 
     def __init__(self, wake: Callable[[ObjectKey], None]) -> None:
@@ -79,7 +79,7 @@ class Drift:
         self._conflicts: DriftConflicts[tuple[ObjectKey, ObjectKey]] = DriftConflicts()
 
     async def check(self, target: TargetCluster, release: HelmRelease, interrupt: Interrupt) -> DriftReport:
-        """Look for drift of a release that is in sync, and put it right where that is asked for.
+        """Look for drift of a release that is in sync, and correct it if the release asks for that.
 
         Raises: ApiError, ClusterUnavailable, Superseded.
         """
@@ -102,7 +102,7 @@ class Drift:
         return DriftReport((), corrected, conflicts, min((pause for pause in pauses if pause), default=None))
 
     async def forget(self, key: ObjectKey) -> None:
-        """The release is gone, lives elsewhere, or asks for it no more."""
+        """The release is gone, is in another cluster now, or does not ask for drift detection any more."""
         self._conflicts.forget(lambda conflict: conflict[0] == key)
         followed = self._followed.pop(key, None)
         if followed is not None:
@@ -114,7 +114,7 @@ class Drift:
             await self.forget(key)
 
     async def _follow(self, target: TargetCluster, release: HelmRelease) -> FollowedRevision:
-        """The objects of the deployed revision, watched. Costs a request when the revision is another than before."""
+        """The objects of the deployed revision, watched. Costs a request when there is a new revision."""
         ref, key = ref_of(release), release.key
         newest = target.records.latest(ref.storage, ref.name)
         if newest is None:
@@ -128,30 +128,31 @@ class Drift:
         record = await target.records.read(ref.storage, ref.name, newest.version)
         crds = {ObjectKey.of(item): item for item in await asyncio.to_thread(crds_of, record)} if replaces_crds else {}
         objects = await asyncio.to_thread(objects_of, record)
-        # Of a kind that is gone nothing can be put back, unless the release brings the kind back first.
+        # Objects of a kind that is gone cannot be put back, unless the release puts back the kind first.
         fill = fill_namespaces if crds else served
         objects = await fill(target.cluster, objects, ref.namespace)
         desired = {ObjectKey.of(item): owned(item, ref.name, ref.namespace) for item in objects}
         followed = FollowedRevision(target.cluster, revision, release, desired, crds, lambda: self._wake(key))
         await followed.begin()
         self._followed[key] = followed
-        if known is not None:  # only now, so that watches that both need go on
+        if known is not None:  # only now, so that watches which both need are not interrupted
             await known.end()
         return followed
 
     async def _drifted(self, followed: FollowedRevision, key: ObjectKey, before: Sequence[Drifted]) -> Drifted | None:
-        """Whether an object that looks so has drifted; ``before`` are those found until now."""
+        """The drift of an object that looks as if it had drifted; None when it has not. ``before`` are those found so
+        far."""
         try:
             return await _confirmed(followed, followed.desired[key])
         except KindUnknown:
             if not any(item.key.kind == CRD for item in before):
-                return None  # nothing of the release brings its kind back: it counts as gone with its kind
+                return None  # its kind is gone, and not put back by this release: the object is gone with it
             return Drifted(key, followed.desired[key], missing=True)
 
     async def _correct(
         self, cluster: Cluster, release: ObjectKey, drifted: Sequence[Drifted], interrupt: Interrupt
     ) -> tuple[tuple[Drifted, ...], tuple[Drifted, ...]]:
-        """Put objects back. Returns those, and those of which a conflict has just become known."""
+        """Put objects back. Returns those that were, and those for which a pause has just begun."""
         corrected, conflicts = [], []
         applier = Applier(cluster, HELM_FIELD_MANAGER)
         for item in drifted:
@@ -169,11 +170,12 @@ class Drift:
 
 
 async def _confirmed(followed: FollowedRevision, desired: Manifest) -> Drifted | None:
-    """Ask the API server: a watch may be behind, and it alone knows what applying would change."""
+    """The drift of an object by a dry run; None when there is none. A watch may be behind, and only the API server
+    knows what applying would change."""
     key, release, cluster = ObjectKey.of(desired), followed.release, followed.cluster
     live = await cluster.find(key, version=desired["apiVersion"].rpartition("/")[2])
     if not differs(release, desired, live):
-        followed.is_good(key, live)
+        followed.note_in_sync(key, live)
         return None
     if live is None:
         return Drifted(key, desired, missing=True)
@@ -181,13 +183,13 @@ async def _confirmed(followed: FollowedRevision, desired: Manifest) -> Drifted |
     after = await Applier(cluster, HELM_FIELD_MANAGER).dry_run(tolerant)
     found = changes(normalised(live, bookkeeping=True), normalised(after, bookkeeping=True))
     if not found:
-        followed.is_good(key, live)
+        followed.note_in_sync(key, live)
         return None
     return Drifted(key, tolerant, tuple(found), by=_last_writer(live))
 
 
 def _last_writer(live: Manifest) -> str:
-    """Who, besides Helm, wrote last to anything but the status."""
+    """The field manager, other than Helm, that was the last to write anything but the status."""
     entries = [
         entry
         for entry in live["metadata"].get("managedFields") or ()
@@ -197,5 +199,5 @@ def _last_writer(live: Manifest) -> str:
 
 
 def named_drift(drifted: Iterable[Drifted]) -> str:
-    """The objects in a message, the first few of many."""
+    """The objects for a message: the first few, and how many more."""
     return listed(drifted, _NAMED)

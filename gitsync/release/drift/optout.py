@@ -7,7 +7,7 @@ from gitsync.api.names import DRIFT_DETECTION_DISABLED, DRIFT_DETECTION_KEY
 
 
 def opted_out(*manifests: Manifest) -> bool:
-    """Whether a label or annotation of one of these says that the object is not to be looked at."""
+    """Whether a label or annotation of one of these says that drift of the object does not count."""
     for manifest in manifests:
         metadata = manifest.get("metadata") or {}
         for field in ("labels", "annotations"):

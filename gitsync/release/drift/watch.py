@@ -26,8 +26,8 @@ _CRDS = (CRD_GROUP, CRD, "crds/")
 class FollowedRevision:
     """The objects of one revision, with the watches that show them.
 
-    ``crds`` are of the chart's ``crds/`` folder. Those have no label of Helm's, and a cluster may have very many and
-    large ones: of them the watch shows only whether a spec has changed.
+    ``crds`` are those of the chart's ``crds/``. They have no label of Helm's, and a cluster may have many large ones:
+    so they are watched by metadata only, which shows whether a spec has changed.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class FollowedRevision:
         self._watches: dict[tuple[str, str, str], Informer] = {}
 
     async def begin(self) -> None:
-        """Watch every kind. All releases share one stream for each, as those do that wait for their objects."""
+        """Watch every kind. All releases share one stream for a kind, also with waits for readiness."""
         try:
             for scope in sorted({self.cluster.scope_of(key) for key in self.desired if key not in self._crds}):
                 group, kind, namespace = scope
@@ -77,31 +77,31 @@ class FollowedRevision:
             return _generation(self._watches[_CRDS].get(key)) != self._crds[key]
         return differs(self.release, self.desired[key], self._watches[self.cluster.scope_of(key)].get(key))
 
-    def is_good(self, key: ObjectKey, live: Manifest | None) -> None:
-        """The API server says of an object, as it was read, that applying it would change nothing. It may be another by
-        now: then the watch shows, or will show, a later generation."""
+    def note_in_sync(self, key: ObjectKey, live: Manifest | None) -> None:
+        """A dry run has shown that applying the object would not change ``live``. If it has been changed since, the
+        watch shows, or will show, a later generation."""
         if key in self._crds:
             self._crds[key] = _generation(live)
 
     def _on_event(self, event: WatchEvent) -> None:
-        """Of all changes, most are of a status; only drift is worth a pass, and the end of some."""
+        """Ask for a pass when an object has drifted, or is back as it should be. Most events only change a status."""
         if event.key in self.desired and (event.key in self.suspects or self.differs(event.key)):
             self._on_drift()
 
 
 def _generation(live: Manifest | None) -> int:
-    """Of a CRD; -1 when there is none."""
+    """The generation of a CRD; -1 when there is none."""
     return live["metadata"].get("generation", 0) if live else -1
 
 
 def differs(release: HelmRelease, desired: Manifest, live: Manifest | None) -> bool:
     """Whether an object may have drifted, as far as can be told without asking the API server."""
     if live is None:
-        # A Job that has a time to live goes when that is over, and must not run once more.
+        # A Job with a time to live is deleted after it, and must not be run once more.
         has_ttl = desired["kind"] == "Job" and "ttlSecondsAfterFinished" in (desired.get("spec") or {})
         return not has_ttl and not opted_out(desired)
     if "deletionTimestamp" in live["metadata"] or opted_out(desired, live):
         return False
     if group_of(live["apiVersion"]) == group_of(desired["apiVersion"]) and live["apiVersion"] != desired["apiVersion"]:
-        live = {**live, "apiVersion": desired["apiVersion"]}  # fields that were renamed differ; the dry run decides
+        live = {**live, "apiVersion": desired["apiVersion"]}  # renamed fields differ then; the dry run decides
     return bool(subset_differs(tolerating(desired, live, release.spec.drift_detection.ignore), live))

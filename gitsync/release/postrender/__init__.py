@@ -1,3 +1,3 @@
-"""What is changed about rendered objects: ``postrender`` does it, by ``kustomization`` (spec.postRenderers) and
-``commonmetadata`` (spec.commonMetadata).
+"""Changes of rendered objects: ``postrender`` applies spec.postRenderers (``kustomization``) and
+spec.commonMetadata (``commonmetadata``).
 """

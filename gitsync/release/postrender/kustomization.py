@@ -13,7 +13,7 @@ MANIFEST: Final = "manifest.yaml"
 
 
 class Step(NamedTuple):
-    """One change: the ``field`` that asks for it, and what it is in a section of a kustomization."""
+    """One change: the ``field`` that asks for it, and its entry in a section of a kustomization."""
 
     field: str
     section: Literal["resources", "patches", "images"]
@@ -21,10 +21,10 @@ class Step(NamedTuple):
 
 
 def steps(wanted: Kustomize | None, field: str) -> tuple[Step, ...]:
-    """The changes of one post-renderer, which is ``field``, in kustomize's order.
+    """The changes of one post-renderer (at ``field``), in kustomize's order.
 
-    The deprecated kinds of patches become patches, between which they stand in that order. Nothing in them can name a
-    file then: patchesStrategicMerge of kustomize takes paths too.
+    The deprecated kinds of patches become ``patches``, in that order. So nothing in them can name a file, as an entry
+    of kustomize's own patchesStrategicMerge may.
     """
     return tuple(_steps(wanted, f"{field}.kustomize")) if wanted else ()
 
@@ -35,7 +35,7 @@ def _steps(wanted: Kustomize, field: str) -> Iterator[Step]:
     for index, patch in enumerate(wanted.patches):
         yield Step(f"{field}.patches[{index}]", "patches", {"patch": patch.patch} | _target(patch.target))
     for index, json_patch in enumerate(wanted.patches_json6902):
-        # A null that somebody wrote is a value; one that nobody wrote is none.
+        # A null that was written in the manifest is a value of the patch; a field that was not written is none.
         operations = [item.model_dump(by_alias=True, exclude_unset=True) for item in json_patch.patch]
         change = {"patch": _yaml(operations)} | _target(json_patch.target)
         yield Step(f"{field}.patchesJson6902[{index}]", "patches", change)

@@ -1,4 +1,4 @@
-"""What is done to a release's objects between rendering and applying: ``postRenderers``, then ``commonMetadata``.
+"""Changes a release's objects between rendering and applying: ``postRenderers``, then ``commonMetadata``.
 
 As in Flux and Helm 4 (pkg/action/action.go, annotateAndMerge): every object goes through kustomize with an annotation
 that names its template. Patches see the annotation, and by it objects find back to their templates. One thing differs:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gitsync.api.identity import Manifest
     from gitsync.api.parts.rendering import CommonMetadata, PostRenderStrategy
 
-#: What kustomize makes of files.
+#: Runs kustomize on these files; returns its output.
 Kustomize = Callable[[Mapping[str, str]], Awaitable[str]]
 #: Helm's annotation for the path of the template.
 TEMPLATE = "postrenderer.helm.sh/postrender-filename"
@@ -59,8 +59,8 @@ class PostRendering:
 
 
 async def post_rendered(rendered: Rendered, wanted: PostRendering, kustomizer: Kustomizer, owner: str = "") -> Rendered:
-    """What was rendered, after ``wanted``, on behalf of ``owner``. Hooks go with the objects, by themselves, or stay as
-    they are.
+    """What was rendered, changed by ``wanted``, on behalf of ``owner``. By ``postRenderStrategy``, hooks are changed
+    together with the objects, by themselves, or not at all.
 
     Raises: PostRenderError, KustomizeUnavailable.
     """
@@ -81,7 +81,7 @@ async def _changed(objects: Sequence[Sourced], wanted: PostRendering, build: Kus
     if objects and wanted.renderers:
         text = await asyncio.to_thread(_annotated, objects)
         for changes in wanted.renderers:
-            if text:  # kustomize takes no empty file, and a patch may have deleted the last object
+            if text:  # a patch may have deleted the last object, and kustomize refuses an empty file
                 text = await _kustomized(text, changes, build)
         objects = await asyncio.to_thread(_by_template, text, group)
     if (metadata := wanted.common_metadata) is not None:
@@ -101,8 +101,8 @@ async def _build(text: str, changes: Sequence[Step], build: Kustomize) -> str:
 
 
 async def _blamed(text: str, changes: Sequence[Step], build: Kustomize, error: KustomizeError) -> PostRenderError:
-    """The error, with the change that is at fault: kustomize does not say which. It is the last of the fewest changes
-    that fail, to be found by halves."""
+    """The error, with the change that is at fault, which kustomize does not name: found by bisection, as the last
+    change of the shortest beginning that fails."""
     working, failing = -1, len(changes)
     while failing - working > 1:
         middle = (working + failing) // 2
@@ -117,8 +117,8 @@ async def _blamed(text: str, changes: Sequence[Step], build: Kustomize, error: K
 
 
 def _why(step: Step, error: KustomizeError, text: str) -> str:
-    """What is wrong with a change: kustomize does not say where a patch is no YAML. What Secrets of the release hold
-    and what the patch sets is masked, should kustomize have quoted it in a way that we do not know."""
+    """What is wrong with a change, with the line if a patch is no YAML, which kustomize does not tell. Values of
+    Secrets among the objects, and values that the patch sets, are masked, in case kustomize has quoted them."""
     start, content = 1, [item for item in parse_objects(text) if item["kind"] == "Secret"]
     try:
         for document in kubeyaml.split(step.change.get("patch", "")):
@@ -134,7 +134,7 @@ def _why(step: Step, error: KustomizeError, text: str) -> str:
 
 
 def _set_by(content: Any) -> Iterator[Any]:
-    """The values in a patch or Secret, of which some may be secret, and not the names and paths."""
+    """The values in a patch or Secret, some of which may be secret; without names and paths."""
     if isinstance(content, dict):
         yield from (content.get(field) for field in ("data", "stringData"))
     elif isinstance(content, list):
@@ -151,8 +151,8 @@ def _with_template(item: Manifest, path: str) -> Manifest:
 
 
 def _by_template(text: str, group: str) -> list[Sourced]:
-    """The objects that came out of kustomize, with the paths of their templates. One whose annotation a patch has
-    taken away gets the name that Helm would give it."""
+    """The objects in kustomize's output, with the paths of their templates. One whose annotation was removed by a patch
+    gets the path that Helm would give it."""
     found: list[Sourced] = []
     for number, item in enumerate(parse_objects(text)):
         metadata = dict(item["metadata"])

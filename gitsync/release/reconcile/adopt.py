@@ -1,5 +1,5 @@
 """Taking a revision as it is: one that somebody else wrote, one that was not ready in time, one that the status does
-not know. Nothing of the release's objects is changed."""
+not have. The release's objects are not changed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from gitsync.release.storage.record import FAILURE, Record, checksum, digests_of
 
 
 async def adopt(engine: Engine, request: ReconcileRequest, desired: DesiredRelease, record: Record) -> None:
-    """Take a revision over that somebody else wrote or changed, and that is exactly what is wanted."""
+    """Take over a revision that somebody else wrote or changed, and that is exactly what is wanted."""
     await engine.records.mark(record, desired.ref.storage, desired.digests)
     known = request.status.digest_of(record.version)
-    if not known or known != await asyncio.to_thread(checksum, record):  # else only its labels were touched
+    if not known or known != await asyncio.to_thread(checksum, record):  # else the content is as this agent wrote it
         request.log.info("release taken over as it is", revision=record.version)
         found = await engine.deployer.found(desired.ref, record)
         await write_deployed(engine, request, desired, found, action_of(record))
 
 
 async def confirm(engine: Engine, request: ReconcileRequest, desired: DesiredRelease) -> bool:
-    """Take a release that was not ready in time as deployed, when it has become ready since; True when it was."""
+    """If a release that was not ready in time has become ready since, take it as deployed. Returns whether it has."""
     ref = desired.ref
     newest = engine.records.latest(ref.storage, ref.name)
     if newest is None or newest.annotations.get(FAILURE) != NotReadyInTime.__name__:
@@ -46,8 +46,8 @@ async def confirm(engine: Engine, request: ReconcileRequest, desired: DesiredRel
 
 
 async def note_revision(engine: Engine, request: ReconcileRequest, desired: DesiredRelease) -> None:
-    """Write a deployed revision into a status that does not know it: the process ended between the record and the
-    status, or somebody else deployed it."""
+    """Write a deployed revision into a status that does not have it: the process ended between record and status, or
+    somebody else has deployed it."""
     record = await newest_record(engine, desired.ref)
     revision = await deployed_revision(record, desired, action_of(record))
     inventory = (await engine.deployer.found(desired.ref, record)).inventory

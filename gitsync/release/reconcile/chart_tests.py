@@ -1,8 +1,8 @@
 """The chart's tests: hooks for ``test``, run on a deployed revision (pkg/action/release_testing.go).
 
-Their results are kept in the release's record, where ``helm status`` shows them. An annotation of the record says in
-one word how they went, so that a pass over a tested release reads nothing; a revision without it is tested, whatever
-ended the process that deployed it.
+Their results are kept in the release's record, where ``helm status`` shows them. An annotation of the record has the
+outcome in one word, so that a pass over a tested release need not read the record. A revision without that is tested,
+also if the process that deployed it was killed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _EVENT = "test"
 
 @dataclass(frozen=True, slots=True)
 class ChartTestOutcome:
-    """How the tests went: the ``record`` with their results, their number, and the failure of one, "" for none."""
+    """The outcome of the tests: the ``record`` with their results, their number, and the failure of one, "" for
+    none."""
 
     record: Record
     count: int
@@ -41,8 +42,8 @@ class ChartTestOutcome:
 
 
 async def run_chart_tests(engine: Engine, request: ReconcileRequest, desired: DesiredRelease) -> float | None:
-    """Run the tests of the newest revision, unless they have been, and say how they went. Returns seconds until the
-    next pass.
+    """Run the tests of the newest revision, unless they have run, and write the outcome. Returns seconds until the next
+    pass.
 
     Raises: RetryableError and Superseded when they are still to be run.
     """
@@ -71,7 +72,7 @@ async def run_chart_tests(engine: Engine, request: ReconcileRequest, desired: De
 async def _run(
     engine: Engine, record: Record, run: HookRun, filters: Sequence[HelmTestFilter], interrupt: Interrupt
 ) -> ChartTestOutcome:
-    """Run the tests that have no result yet, and note the outcome on the record; it is not stored."""
+    """Run the tests that have no result yet. The outcome has the record with the results, which is not stored yet."""
     chosen = selected(record.hooks, filters)
     ran = _ran(record, chosen)
     broken = next((hook for hook in ran if hook["last_run"].get("phase") == "Failed"), None)

@@ -17,7 +17,7 @@ from gitsync.release.storage.record import Summary
 
 
 class Unknown(StrEnum):
-    """What has to be found out before a decision can be made; each fills the facts that it names."""
+    """Facts that have to be found before a decision can be made: the fields of Facts named beside each."""
 
     DESIRED = "desired"  # what the release is to be: ref, wanted, and all that follows from it
     CONTENT = "content"  # same_content
@@ -28,12 +28,12 @@ class NextAction(StrEnum):
     """What to do next."""
 
     NOTHING = "nothing"
-    SUSPEND = "suspend"  # leave the release alone, whatever is the matter with it
-    REFUSE = "refuse"  # say why it cannot be done, and wait for another HelmRelease, chart or values
-    BLOCK = "block"  # wait for something else, whose change wakes the release
+    SUSPEND = "suspend"  # leave the release alone, whatever state it is in
+    REFUSE = "refuse"  # report why it cannot be done, and wait for a change of HelmRelease, chart or values
+    BLOCK = "block"  # wait for another object, whose change wakes the release
     WAIT = "wait"  # somebody else's action is under way
     UNLOCK = "unlock"  # mark a pending revision as failed
-    ADOPT = "adopt"  # take a revision over that somebody else wrote, for it is exactly what is wanted
+    ADOPT = "adopt"  # take over a revision that somebody else wrote, since it is exactly what is wanted
     INSTALL = "install"
     UPGRADE = "upgrade"
     RESUME = "resume"  # go on with a pending revision
@@ -46,9 +46,9 @@ class NextAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next action. ``why`` says the reason in words. ``uninstall_first`` is what the release is deployed as under
-    another name, in another namespace or with another chart; ``error`` is what REFUSE and BLOCK are about, None when
-    dependencies are."""
+    """The next action. ``why`` gives the reason in words. ``uninstall_first`` is the release that the HelmRelease is
+    deployed as, if it is to have another name, namespace or chart; ``error`` is the reason for REFUSE and BLOCK, None
+    for BLOCK because of dependencies."""
 
     action: NextAction
     why: str
@@ -56,7 +56,7 @@ class Decision:
     error: GitsyncError | None = None
 
 
-#: The actions that bring something new about, and so wait for what the release depends on.
+#: The actions that bring new content, and so wait for the release's dependencies.
 CHANGING = frozenset(
     {
         NextAction.INSTALL,
@@ -96,7 +96,7 @@ def decide(facts: Facts) -> Decision | Unknown:
         action = NextAction.BLOCK if blocked else NextAction.REFUSE
         return Decision(action, facts.hindrance.message, error=facts.hindrance)
     if facts.wanted is None:
-        if facts.dependencies_ready is False:  # it is to be installed, whatever it is to be
+        if facts.dependencies_ready is False:  # an install has to wait, whatever its chart and values are
             return _BLOCKED
         return Unknown.DESIRED
     state = state_of(facts)
@@ -114,17 +114,18 @@ def decide(facts: Facts) -> Decision | Unknown:
 
 
 def made_by(action: NextAction, newest: Summary | None) -> CountedAction:
-    """What a revision is made by: an install where there is none, or where the one under way is an install."""
+    """The action that makes the next revision: an install if there is none yet, or if the one under way is an
+    install."""
     if action is NextAction.INSTALL or newest is None:
         return "install"
     return "install" if action is NextAction.RESUME and newest.status == "pending-install" else "upgrade"
 
 
 def _by_state(facts: Facts, state: State) -> tuple[NextAction, str]:
-    """The action that a state and what failed before it lead to, and why.
+    """The action for a state, given what has failed before, and why.
 
-    Only failures of installs count for a release that is absent: when a failed upgrade was uninstalled, it is installed
-    anew, as in Flux, for nothing is gained by leaving it away.
+    For a release that is absent, only failures of installs count: if a failed upgrade was uninstalled, the release is
+    installed again, as in Flux.
     """
     remediation, words = facts.remediation, f"it is {state.replace('-', ' ')}"
     failed, exhausted = remediation.failures > 0, remediation.retries_exhausted
@@ -143,14 +144,14 @@ def _by_state(facts: Facts, state: State) -> tuple[NextAction, str]:
         case State.ABSENT if facts.install_retries_exhausted:
             return NextAction.STALL, "install retries exhausted"
         case State.OUT_OF_SYNC if failed and exhausted and remediation.strategy == "rollback":
-            # The last failure was rolled back, or could not be: the cluster runs the old content on purpose.
+            # The last failure was rolled back, or could not be: the cluster is left with the old content on purpose.
             return NextAction.STALL, no_retry
     return _PLAIN[state], words
 
 
 def _forced(facts: Facts, state: State, action: NextAction, why: str) -> tuple[NextAction, str]:
-    """forceAt asks for one more attempt where nothing would be done. Where another release has taken objects, and is
-    not to have them any more, they are to be marked as this one's again."""
+    """The action when nothing else is to be done: one more upgrade if forceAt asks for it, or if another release has
+    taken objects and is not to have them any more, so that they have to be marked as this one's again."""
     if facts.objects_taken and state is State.IN_SYNC and action is NextAction.NOTHING:
         return NextAction.UPGRADE, "another release, which is not to have them any more, has taken objects of it"
     if not facts.force_requested or action not in (NextAction.NOTHING, NextAction.STALL):
@@ -159,8 +160,8 @@ def _forced(facts: Facts, state: State, action: NextAction, why: str) -> tuple[N
 
 
 def _instead(facts: Facts, replaced: ReleaseRef, action: NextAction, why: str) -> tuple[NextAction, str]:
-    """The release is uninstalled first as what it was: nothing of that is left to be upgraded or tested, and what is in
-    sync is so with its objects or its records elsewhere."""
+    """The action after ``replaced`` was uninstalled: there is nothing left to upgrade or test, and a release that is in
+    sync by its record is so with objects or records elsewhere."""
     if replaced == facts.ref:
         absent = action in CHANGING or action in (NextAction.NOTHING, NextAction.TEST)
         return (NextAction.INSTALL, "its chart is another one") if absent else (action, why)

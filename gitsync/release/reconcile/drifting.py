@@ -1,4 +1,4 @@
-"""Looking for drift of a release that is in sync, and saying what was found."""
+"""Looks for drift of a release that is in sync, and reports what was found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from gitsync.runtime.event import Event
 
 
 async def look_for_drift(drift: Drift, writer: StatusWriter, request: ReconcileRequest) -> float | None:
-    """Look, correct what is to be corrected, and say so. Returns seconds until another look, None for when woken.
+    """Look for drift, correct it if the release asks for that, and report it. Returns seconds until the next look, None
+    for when woken.
 
     Raises: ApiError, ClusterUnavailable, Superseded.
     """

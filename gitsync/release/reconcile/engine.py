@@ -1,4 +1,5 @@
-"""What the actions on the releases of one target cluster work with, and the words and statuses that they share."""
+"""The parts that actions on the releases of one target cluster work with, and the statuses that several of them
+write."""
 
 from __future__ import annotations
 
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     from gitsync.release.revision import ReleaseRef
     from gitsync.release.storage.recordstore import RecordStore
 
-#: What to do where no try is left.
+#: The hint when no retry is left.
 NEXT_TRY = "the next change of this release, its chart or its values tries again"
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The parts. All they know of a release comes with the request."""
+    """The parts for one target cluster. They keep nothing of a release: all comes with the request."""
 
     target: TargetCluster
     deployer: Deployer
@@ -55,7 +56,7 @@ class Engine:
         return self.target.records
 
     def options(self, request: ReconcileRequest, action: DeployAction, cause: str = "") -> ActionOptions:
-        """How an action is to behave; ``cause`` is the commit's words unless given."""
+        """The options of an action; ``cause`` is the commit in words unless given."""
         claims = ReleaseClaims(self.wanted, request.release)
         cause = cause or cause_of(request.commit)
         leftovers = self.leftovers(request)
@@ -64,14 +65,14 @@ class Engine:
     def uninstall_options(
         self, request: ReconcileRequest, *, replaced: bool = False, for_good: bool = False
     ) -> UninstallOptions:
-        """How an uninstall is to behave. ``replaced``: the HelmRelease is another release from now on, and what that
-        has as well is not deleted; ``for_good``: it is removed."""
+        """The options of an uninstall. ``replaced``: the HelmRelease is to be another Helm release, and objects that
+        this one is to have are not deleted; ``for_good``: the HelmRelease is removed."""
         claims, leftovers = ReleaseClaims(self.wanted, request.release), self.leftovers(request)
         wanted_by = claims.renamed if replaced else claims.others
         return uninstall_options(request.release, wanted_by, leftovers, for_good=for_good)
 
     def leftovers(self, request: ReconcileRequest) -> Leftovers:
-        """What earlier revisions have left in the cluster."""
+        """The leftovers of the HelmRelease."""
         claims = ReleaseClaims(self.wanted, request.release)
         return Leftovers(
             leftovers_of(request.manifest),
@@ -82,8 +83,8 @@ class Engine:
         )
 
     def _lets_go(self, former: str) -> bool:
-        """Whether a former owner of an object (see ``former_owner``) would have deleted it when nobody wants it: a sync
-        of this agent, a release that some HelmRelease here has, or had."""
+        """Whether a former owner of an object (see ``former_owner``) would delete it when nobody wants it: it is a sync
+        of this agent that prunes, or a release that some HelmRelease here has, or had."""
         if (sync := former.removeprefix(OF_SYNC)) != former:
             return self.wanted.claims.prunes(sync)
         return self.wanted.is_managed(former) or not self.target.records.has(former)
@@ -99,20 +100,20 @@ class Engines:
     wanted: WantedObjects
 
     def __call__(self, target: TargetCluster) -> Engine:
-        """Costs nothing: whatever is shared is the target's."""
+        """An engine; costs nothing, since all that is shared belongs to the target."""
         deployer = Deployer(target.cluster, target.records, target.slots)
         uninstaller = Uninstaller(target.cluster, target.records)
         return Engine(target, deployer, uninstaller, self.renderer, self.writer, self.expressions, self.wanted)
 
 
 async def newest_record(engine: Engine, ref: ReleaseRef) -> Record:
-    """The newest revision, with its payload. Raises: NotFound when it has gone meanwhile; RecordError."""
+    """The newest revision, with its payload. Raises: NotFound when it is gone by now; RecordError."""
     newest = engine.records.latest(ref.storage, ref.name)
     return await engine.records.read(ref.storage, ref.name, newest.version if newest else 0)
 
 
 async def deployed_revision(record: Record, desired: DesiredRelease, action: CountedAction) -> DeployedRevision:
-    """A revision as the status tells of it."""
+    """A revision for the status."""
     snapshot = await asyncio.to_thread(snapshot_of, record)
     return DeployedRevision(succeeded(action, record), snapshot, desired.ref.storage, desired.attempt, action)
 
@@ -120,7 +121,8 @@ async def deployed_revision(record: Record, desired: DesiredRelease, action: Cou
 async def write_deployed(
     engine: Engine, request: ReconcileRequest, desired: DesiredRelease, deployed: Deployed, action: CountedAction
 ) -> float | None:
-    """Say that a revision was deployed: Ready, or with its tests still to come. Returns seconds until they are."""
+    """Write that a revision was deployed: Ready, or with its tests next. Returns seconds until the next pass, for
+    these."""
     revision = await deployed_revision(deployed.record, desired, action)
     spec = request.release.spec
     if not spec.test.enable:
@@ -139,7 +141,8 @@ async def write_failed(
     error: TerminalError,
     tested: Record | None = None,
 ) -> float | None:
-    """Say that an attempt failed; ``tested`` is the revision whose tests did. Returns seconds until the next pass."""
+    """Write that an attempt failed; ``tested`` is the revision if its tests failed. Returns seconds until the next
+    pass."""
     policy = policy_of(request.release, request.status, action)
     failures = request.status.failures(action, desired.attempt) + 1
     forever = policy.strategy.retries_forever
@@ -163,13 +166,13 @@ async def write_failed(
 
 
 async def revision_fields(request: ReconcileRequest, record: Record, ref: ReleaseRef) -> RevisionFields:
-    """The status' fields about a release and its revisions, after one more."""
+    """The status' fields about a release and its revisions, after a new one."""
     return request.status.with_revision(await asyncio.to_thread(snapshot_of, record), ref.storage)
 
 
 async def _failed_record(engine: Engine, ref: ReleaseRef) -> Record | None:
-    """The revision that has just failed, which the status is to know: a release is moved by that, too. None when none
-    was begun."""
+    """The revision that has just failed, for the status: the release may have got its name or namespace by it. None
+    when none was begun."""
     newest = engine.records.latest(ref.storage, ref.name)
     if newest is None or newest.status != "failed":
         return None

@@ -1,6 +1,6 @@
 """The facts that a decision about a release rests on. Pure data; ``gather`` finds them, ``decide`` decides.
 
-None stands for what has not been found out yet, because it costs something and mostly is not needed.
+None stands for a fact that has not been found yet, because finding it costs something and mostly is not needed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ ChartTestPolicy = Literal["off", "counted", "ignored"]
 
 @dataclass(frozen=True, slots=True)
 class ActiveRemediation:
-    """What helm-controller calls by this name: the policy of the action that was attempted last, with how often exactly
-    this attempt has failed.
+    """As helm-controller's: the remediation policy of the action that was attempted last, with how often exactly this
+    attempt has failed.
 
-    ``retries`` is HelmRelease's remediation.retries (negative: without end), ``remediate_last_failure`` whether the
-    failure that leaves no retry is remediated too, ``strategy`` how, ``rollback_failed`` whether that could not be.
+    ``retries`` is HelmRelease's remediation.retries (negative: without end). ``remediate_last_failure``: also the
+    failure after which no retry is left is remediated, by ``strategy``. ``rollback_failed``: a rollback has failed.
     """
 
     action: CountedAction = "install"
@@ -38,12 +38,12 @@ class ActiveRemediation:
 
     @property
     def retries_exhausted(self) -> bool:
-        """No retry is left."""
+        """Whether no retry is left."""
         return 0 <= self.retries < self.failures
 
     @property
     def pending(self) -> Literal["uninstall", "rollback", "none"]:
-        """What is to be done about the last failure. A rollback that failed once would fail the second time."""
+        """How the last failure is to be remediated. A rollback that has failed is not tried again."""
         left_as_it_is = self.retries_exhausted and not self.remediate_last_failure
         in_vain = self.strategy == "rollback" and self.rollback_failed
         return "none" if left_as_it_is or in_vain else self.strategy
@@ -53,17 +53,18 @@ class ActiveRemediation:
 class Facts:
     """Everything that a decision rests on.
 
-    - ``suspended`` and ``hindrance``: somebody has suspended the release; why it cannot be said, or not be done, what
-      the HelmRelease asks for.
-    - ``ref``, ``wanted``: what the release is called, and the digests of what it is to be.
-    - ``newest``: what the newest record's metadata says; ``same_content``: whether its payload is what is wanted.
+    - ``suspended``: the HelmRelease is suspended; ``hindrance``: why its chart or values cannot be had, or must not be
+      applied.
+    - ``ref``, ``wanted``: Helm's name of the release, and the digests of the wanted chart and values.
+    - ``newest``: the newest record, by its metadata; ``same_content``: its payload is what is wanted.
     - ``holders``: this agent's marks on pending records; ``now``: seconds since the epoch; ``timeout``: seconds that an
       action of somebody else may take.
-    - ``remediation``, ``install_retries_exhausted``: what failed before; ``tests``: what the chart's tests count for.
+    - ``remediation``, ``install_retries_exhausted``: about earlier failures; ``tests``: what the chart's tests count
+      for.
     - ``force_requested``: one more install or upgrade was asked for, whatever failed before.
-    - ``objects_taken``: another release has taken objects of what is deployed, and had yet to let go of them.
-    - ``replaced``: what the release is deployed as and is to be no longer.
-    - ``dependencies_ready``: nothing that the release depends on holds it back.
+    - ``objects_taken``: another release has taken objects of the deployed revision.
+    - ``replaced``: the release that it is deployed as, if it is to have another name, namespace or chart.
+    - ``dependencies_ready``: no dependency holds the release back.
     """
 
     suspended: bool = False
@@ -129,7 +130,7 @@ def install_retries_exhausted(release: HelmRelease, status: ObservedStatus, atte
 
 
 def policy_of_tests(release: HelmRelease, action: CountedAction) -> ChartTestPolicy:
-    """What the chart's tests count for, on a revision that ``action`` brought about."""
+    """What the chart's tests count for, on a revision that ``action`` has made."""
     if not release.spec.test.enable:
         return "off"
     policy = release.spec.install if action == "install" else release.spec.upgrade

@@ -1,8 +1,8 @@
-"""Releases whose HelmRelease is being deleted: uninstalled, or let go when nobody ever can.
+"""Releases whose HelmRelease is being deleted: uninstalled, or let go without that when it has become impossible.
 
-A namespace that is being deleted must never wait for us. Everything in it goes at once, Helm's records included, the
-ServiceAccount that a release is worked on as, the Secret with its kubeconfig; and nothing can be created in it: no Job
-of a hook, no Event. What can still be uninstalled is, where the release's objects are elsewhere.
+A namespace that is being deleted must never wait for us. All in it is deleted at the same time: Helm's records, the
+ServiceAccount that a release is worked on as, the Secret with its kubeconfig. And nothing can be created in it: no Job
+of a hook, no Event. Objects of the release in other namespaces are still uninstalled if that is possible.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Finalizer:
             self.waiters.add(request.key, dependents)
             text = listed(sorted(dependents))
             if self.once(request.key, request.log, "waiting to be uninstalled", **{"for": text}):
-                return SILENCE  # most have gone by then
+                return SILENCE  # mostly they are gone by then
             await writer.write(request, request.status.progressing(f"waiting to be uninstalled after {text}"))
             return None
         self.waiters.remove(request.key)
@@ -83,14 +83,14 @@ class Finalizer:
             own = (ReleaseIdentity(ref.name, ref.storage, release.kubeconfig_source) for ref in refs)
             with self.index.owners.uninstalling(request.key, own):
                 await uninstall_or_let_go(self.clusters, self.engines, request, refs)
-        if not release.spec.suspend and self.implied is not None:  # as Flux has it
+        if not release.spec.suspend and self.implied is not None:  # of a suspended one it stays, as with Flux
             await self.implied.remove(release)
         await self._write(request, [item for item in release.metadata.finalizers if item != FINALIZER])
         return None
 
     async def _own_refs(self, request: ReconcileRequest) -> list[ReleaseRef]:
-        """The releases to uninstall: what the HelmRelease asks for, and what it still is, when that is another one. One
-        that goes on to be another HelmRelease's is left out, and that is said."""
+        """The Helm releases to uninstall: the one that the HelmRelease names, and the one that it is still deployed as,
+        if that is another. One that another HelmRelease takes over is left out, and logged."""
         release, status = request.release, request.status
         refs = {ref_of(release)}
         if status.last_ref is not None and not status.is_uninstalled:
@@ -106,7 +106,7 @@ class Finalizer:
         return own
 
     async def _hand_on_leftovers(self, request: ReconcileRequest, other: ObjectKey) -> None:
-        """Who has the release now has its leftovers, too."""
+        """Hand the leftovers to the HelmRelease that has the Helm release from now on."""
         mine, manifest = leftovers_of(request.manifest), self.index.manifest(other)
         if mine and manifest is not None:
             subject = Subject.of(manifest, request.commit)
@@ -118,20 +118,20 @@ class Finalizer:
         answer = await self.clusters.own.cluster.patch(request.key, {"metadata": metadata}, manager=FIELD_MANAGER)
         if finalizers:
             self.index.update(request.key, answer)
-        else:  # that was the last one, so it is gone; a wake before the watch says so must not uninstall once more
+        else:  # no finalizer is left, so it is gone; until the watch shows that, it must not be uninstalled once more
             self.index.forget(request.key, request.release.metadata.uid)
 
 
 def say_given_up(once: Once, request: ReconcileRequest, other: ObjectKey) -> None:
-    """Say, once, that nothing is uninstalled, for another HelmRelease has the release now."""
+    """Log once that nothing is uninstalled, since another HelmRelease has the release now."""
     once(request.key, request.log, "release is left to another HelmRelease", other=str(other))
 
 
 async def uninstall_or_let_go(
     clusters: TargetClusters, engines: Engines, request: ReconcileRequest, refs: Iterable[ReleaseRef]
 ) -> None:
-    """Uninstall these, unless nobody ever can: what was needed to get there is gone, or nothing was ever attempted
-    there (both as Flux).
+    """Uninstall these, unless that is impossible for good (the kubeconfig or ServiceAccount is gone), or nothing was
+    ever attempted there; both as Flux.
 
     Raises: as ``uninstall`` and ``TargetClusters.of``.
     """
@@ -153,7 +153,7 @@ async def uninstall_or_let_go(
 
 
 def _never_possible(error: GitsyncError, request: ReconcileRequest) -> bool:
-    """Whether ``error`` keeps a release from ever being uninstalled where it is, or there is nothing to be."""
+    """Whether ``error`` makes an uninstall impossible for good, or there is nothing to uninstall."""
     if isinstance(error, KubeConfigMissing | ServiceAccountMissing):
         return True
     never_there = (KubeConfigRefused, ClusterUnavailable, *NO_ACCESS)
@@ -161,7 +161,8 @@ def _never_possible(error: GitsyncError, request: ReconcileRequest) -> bool:
 
 
 async def _uninstall(cluster: Cluster, engine: Engine, request: ReconcileRequest, ref: ReleaseRef) -> None:
-    """``cluster`` is the HelmRelease's; where its namespace goes, what hinders that no longer counts."""
+    """Uninstall one release. ``cluster`` is that of the HelmRelease: if its namespace is being deleted, an error does
+    not count."""
     try:
         await uninstall(engine, request, ref)
     except (TerminalError, WebhookUnavailable) as error:

@@ -1,4 +1,4 @@
-"""Saying that somebody else has done something to a release, before it is put right."""
+"""Reports that somebody else has changed a release (by the helm CLI, say), before that is undone."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from gitsync.runtime.event import Event
 
 
 class ForeignChanges:
-    """Says it once for each change."""
+    """Reports each change once."""
 
     def __init__(self, writer: StatusWriter, once: Once) -> None:
         self._writer = writer
         self._once = once
 
     async def look(self, request: ReconcileRequest, facts: Facts, compared: Record | None) -> None:
-        """Say what somebody else did, by the facts; ``compared`` is the newest revision when its payload was asked
-        for."""
+        """Report changes by somebody else, by the facts; ``compared`` is the newest revision if its payload was
+        read."""
         if facts.wanted is not None and state_of(facts) is State.ABSENT:
             self._look_for_uninstall(request, facts)
         if compared is not None:
             await self._look_for_change(request, compared)
 
     async def look_at_suspended(self, request: ReconcileRequest) -> None:
-        """Say of a suspended release that somebody has made a revision of it by hand; it is left as it is. What is in
-        another cluster is not looked at: nobody connects to one for a release that is to be left alone."""
+        """Report of a suspended release that somebody has made a revision by hand; that is left as it is. Releases in
+        other clusters are not looked at: no connection is made for a release that is to be left alone."""
         last, records = request.status.last_ref, request.target.records
         if last is None or request.release.spec.kube_config is not None:
             return
@@ -40,7 +40,7 @@ class ForeignChanges:
         if newest is None or newest.pending or newest.version <= request.status.last_revision:
             return
         ours = holders_of(request.release, records.holder)
-        if newest.annotations.get(HOLDER) not in ours:  # else this agent was suspended in the middle of it
+        if newest.annotations.get(HOLDER) not in ours:  # else it is our own, and was suspended while it was under way
             self._say_revision(request, await records.read(last.storage, last.name, newest.version))
 
     def _look_for_uninstall(self, request: ReconcileRequest, facts: Facts) -> None:

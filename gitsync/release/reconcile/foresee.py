@@ -1,6 +1,6 @@
 """What the agent will do about a release, step by step, if every step succeeds: for ``gitsync plan``. Pure.
 
-Each step is ``decide``'s own; this only says which facts the next decision will find.
+Each step is decided by ``decide``; this only works out which facts the next decision will find.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from gitsync.release.reconcile.decide import Decision, NextAction, Unknown, deci
 from gitsync.release.reconcile.facts import ActiveRemediation, Facts
 from gitsync.release.storage.record import CHART_DIGEST, TESTS, VALUES_DIGEST, Digests, Status, Summary
 
-#: More steps than any sequence has; a bound, should a defect ever make one go round in circles.
+#: More steps than any sequence has: a bound in case of a defect.
 MOST_STEPS = 10
 
 
 class Content(StrEnum):
-    """What of a release is in the cluster at the end."""
+    """Which content of a release is in the cluster at the end."""
 
     UNCHANGED = "unchanged"
     DESIRED = "desired"
@@ -34,11 +34,11 @@ class Foresight:
 
     @property
     def last(self) -> Decision:
-        """What the sequence ends with."""
+        """The last decision of the sequence."""
         return self.steps[-1]
 
 
-#: The actions that bring about what is desired.
+#: The actions after which the cluster has the desired content.
 BRINGS_DESIRED = (NextAction.INSTALL, NextAction.UPGRADE, NextAction.RESUME, NextAction.RETRY)
 _LEADS_TO = {
     **dict.fromkeys(BRINGS_DESIRED, Content.DESIRED),
@@ -48,8 +48,8 @@ _LEADS_TO = {
 
 
 def foresee(facts: Facts, previous: Digests | None) -> Foresight:
-    """The steps from ``facts`` on, which hold all that ``decide`` asks for; ``previous`` is what the revision that a
-    rollback goes to holds, None when there is none.
+    """The steps that follow from ``facts``, which have all that ``decide`` asks for; ``previous`` are the digests of
+    the revision that a rollback would go to, None when there is none.
     """
     steps: list[Decision] = []
     content = Content.UNCHANGED
@@ -68,7 +68,7 @@ def foresee(facts: Facts, previous: Digests | None) -> Foresight:
 
 
 def _after(facts: Facts, decision: Decision, previous: Digests | None) -> Facts | None:
-    """The facts after a step; None when nothing follows from it by itself."""
+    """The facts after a step; None when no other step follows from it."""
     match decision.action:
         case NextAction.INSTALL | NextAction.UPGRADE | NextAction.RESUME | NextAction.RETRY:
             deployed = _record(facts, "deployed", facts.wanted)
@@ -87,13 +87,13 @@ def _after(facts: Facts, decision: Decision, previous: Digests | None) -> Facts 
             return replace(facts, newest=_record(facts, "deployed", previous))
         case NextAction.UNLOCK:
             return replace(facts, newest=_ended(facts), same_content=False)
-        case NextAction.WAIT:  # whatever the other one's action comes to, it is compared with what is wanted
+        case NextAction.WAIT:  # the result of somebody else's action is compared with what is wanted
             return replace(facts, newest=_record(facts, "deployed", None), same_content=False)
     return None
 
 
 def _ended(facts: Facts) -> Summary | None:
-    """The newest record when it is pending no more."""
+    """The newest record, once it is no longer pending."""
     return replace(facts.newest, status="failed") if facts.newest is not None else None
 
 

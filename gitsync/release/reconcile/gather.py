@@ -1,7 +1,6 @@
-"""Finding the facts about a release, in the order in which ``decide`` asks for them: for the agent and ``gitsync
-plan``.
+"""Finds the facts about a release, in the order in which ``decide`` asks for them: for the agent and ``gitsync plan``.
 
-Nothing here changes anything. What keeps a release from being what it asks for is a fact too (``Facts.hindrance``).
+Nothing here changes anything. An error of the release itself is a fact, too (``Facts.hindrance``).
 """
 
 from __future__ import annotations
@@ -51,14 +50,14 @@ from gitsync.sources.charts.chart import ChartArtifact
 if TYPE_CHECKING:
     from gitsync.cel.expressions import Expressions
 
-#: What resolving a HelmRelease may raise that is a fact about it, and not the environment's fault.
+#: Errors that are facts about a HelmRelease, and not the environment's fault.
 _HINDRANCES = (BlockedError, ChartError, CrossNamespaceRefused, KubeConfigRefused)
 
 
 @dataclass(frozen=True)
 class Lookups:
-    """Where a release's facts come from: its target cluster, its chart, its values with those scalars of them that are
-    out of Secrets, and whether what it depends on is ready."""
+    """Where a release's facts come from: its target cluster, its chart, its values (with those that come from Secrets),
+    and whether its dependencies are ready."""
 
     target: Callable[[HelmRelease], Awaitable[TargetCluster]]
     chart: Callable[[HelmRelease], Awaitable[ChartArtifact]]
@@ -70,9 +69,9 @@ class Lookups:
 class FactFinder:
     """Finds the facts about one release, for one decision. ``status`` is the HelmRelease's.
 
-    ``desired``, ``target`` and ``compared`` are None until they are found; ``compared`` is the newest revision, where
-    its payload was asked for. ``given_up_to`` is the HelmRelease that wants what this one is deployed as and is to be
-    no longer.
+    ``desired``, ``target`` and ``compared`` are None until they are found; ``compared`` is the newest revision, if its
+    payload was read. ``given_up_to`` is another HelmRelease that names the Helm release which this one is deployed as
+    and gives up.
     """
 
     release: HelmRelease
@@ -81,7 +80,7 @@ class FactFinder:
     renderer: Renderer
     owners: ReleaseOwners
     clock: Callable[[], float] = time.time
-    #: Another release has taken objects of it.
+    #: Whether another release has taken objects of it.
     objects_taken: bool = False
     desired: DesiredRelease | None = None
     target: TargetCluster | None = None
@@ -89,7 +88,7 @@ class FactFinder:
     given_up_to: ObjectKey | None = None
 
     async def decision(self, facts: Facts) -> tuple[Facts, Decision]:
-        """The decision that follows from ``facts`` and from what has to be found out for it, and all these facts.
+        """The decision that follows from ``facts`` and from further facts found for it; returned with all these facts.
 
         Raises: RetryableError and ApiErrors when the environment does not answer.
         """
@@ -111,7 +110,7 @@ class FactFinder:
             self.target = target = await self.lookups.target(self.release)
             ref = ref_of(self.release)
             is_new = target.records.latest(ref.storage, ref.name) is None
-            # What waits for others says so at once, while its chart may have yet to be fetched.
+            # A release that waits for others says so at once, though its chart may have yet to be fetched.
             if is_new and not await self.lookups.dependencies_ready(self.release):
                 return replace(facts, dependencies_ready=False)
             chart = await self.lookups.chart(self.release)
@@ -122,7 +121,7 @@ class FactFinder:
         return self._with_desired(facts, self.desired, target)
 
     def _with_desired(self, facts: Facts, desired: DesiredRelease, target: TargetCluster) -> Facts:
-        """What follows from knowing what the release is to be. Costs no request."""
+        """The facts that follow once the desired release is known. Costs no request."""
         release, status, ref, records = self.release, self.status, desired.ref, target.records
         remediation = active_remediation(release, status, desired.attempt)
         return replace(
@@ -142,8 +141,8 @@ class FactFinder:
         )
 
     def _replaced(self, desired: DesiredRelease, target: TargetCluster) -> ReleaseRef | None:
-        """What the release is deployed as and is to be no longer, unless that is gone already, or is now the release of
-        another HelmRelease: then nothing of it is uninstalled."""
+        """The Helm release that it is deployed as and gives up; None also when that is gone already, or is another
+        HelmRelease's now, so that nothing is to be uninstalled."""
         last = self.status.last_ref
         newest = target.records.latest(last.storage, last.name) if last is not None else None
         if last is None or newest is None or newest.status == "uninstalled":
@@ -155,7 +154,7 @@ class FactFinder:
         return replaced if self.given_up_to is None else None
 
     async def _find_content(self, facts: Facts) -> Facts:
-        """Whether the newest revision, which somebody else wrote or changed, holds what is wanted."""
+        """Whether the newest revision, which somebody else wrote or changed, has the wanted content."""
         desired, target, newest = self.desired, self.target, facts.newest
         if desired is None or target is None or newest is None:
             raise ValueError("there is no revision to compare with what is wanted")
@@ -173,7 +172,7 @@ class FactFinder:
 async def facts_of_spec(
     release: HelmRelease, index: ReleaseIndex, rules: AccessRules, expressions: Expressions
 ) -> Facts:
-    """The facts that a HelmRelease and its neighbours alone give: what it asks for is not resolved yet."""
+    """The facts that need neither chart nor values: those of the HelmRelease itself and of others in the index."""
     if release.spec.suspend:
         return Facts(suspended=True)
     return Facts(hindrance=await _hindrance(release, index, rules, expressions))
@@ -188,7 +187,7 @@ async def _hindrance(
         await check_expressions(release, expressions.of(release.metadata.namespace))
     except FieldErrors as error:
         return error
-    if (cycle := index.cycle_of(release.key)) is not None:  # a member of one says so, whatever else is true of it
+    if (cycle := index.cycle_of(release.key)) is not None:  # reported before anything else
         return cycle
     if (other := index.owners.winner(release.key)) is not None:
         managed = f"release {ref_of(release)} is already managed by HelmRelease {other.namespaced_name}"

@@ -1,4 +1,4 @@
-"""Bringing about what is desired: install, upgrade, and going on with either after an interruption."""
+"""Install, upgrade, and resuming either of these."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ async def install_or_upgrade(
     underway = request.status.progressing(message, desired.attempt, action, begun)
     started = time.monotonic()
     render = engine.renderer.content(request.target, desired, action)
-    if request.status.is_stalled:  # by a template that fails, and will again: nothing is said as long as it does
+    if request.status.is_stalled:  # a template has failed and may again: no progress is reported until it does not
         await render(revision)
-    if resume and not request.status.is_retrying:  # else it was said why it is done again
+    if resume and not request.status.is_retrying:  # else the reason for doing it again was logged already
         request.log.info("taking up what was interrupted", action=action)
     try:
-        # Said while the first steps are taken already.
+        # The status is written while the first steps are taken.
         async with alongside(engine.writer.write(request, underway)) as said:
             with engine.writer.progress(request, action):
                 content = _after(said, render)
@@ -65,12 +65,12 @@ async def install_or_upgrade(
         return await write_failed(engine, request, desired, action, error)
     _log_success(request, action, deployed, time.monotonic() - started)
     again = await write_deployed(engine, request, desired, deployed, action)
-    # Drift is looked for in passes that find the release in sync, the first of them at once.
+    # A further pass, at once, which finds the release in sync, looks for drift.
     return again if request.release.spec.drift_detection.mode == "disabled" else 0.0
 
 
 def _after(said: asyncio.Future[Any], render: MakeContent) -> MakeContent:
-    """Renders, and lets nothing be changed before the status has said what is begun."""
+    """As ``render``, but returns only once the status has been written: nothing is changed before that."""
 
     async def make(revision: int) -> RevisionContent:
         content = await render(revision)
@@ -100,7 +100,7 @@ async def _deploy(
 
 def _log_success(request: ReconcileRequest, action: CountedAction, deployed: Deployed, took: float) -> None:
     record, delta = deployed.record, deployed.delta
-    # Said before the status is written: that wakes dependents, and theirs are the lines after this one.
+    # Logged before the status is written, which wakes dependents: their lines are to come after this one.
     request.log.info(
         f"release {action}{'ed' if action == 'install' else 'd'}",
         revision=record.version,

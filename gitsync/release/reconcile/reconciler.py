@@ -1,7 +1,6 @@
-"""One pass over one HelmRelease: gather facts, decide, act, say what came of it.
-
-A pass is level-triggered: it looks at what is, whatever woke it, and a pass with nothing to do writes nothing. It never
-raises but for defects; what goes wrong becomes a status, a log line, and a time to come back.
+"""One pass over one HelmRelease: gather facts, decide, act, write the status.
+ A pass is level-triggered: it looks at the present state, whatever woke it, and a pass with nothing to do writes
+nothing. It raises for defects only; an error becomes a status, a log line, and a time for the next pass.
 """
 
 from __future__ import annotations
@@ -78,9 +77,9 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster
     from gitsync.runtime.interrupt import Interrupt
 
-#: Seconds between two looks at an action of somebody else.
+#: Seconds between two looks at somebody else's action.
 LOOK_AGAIN = 15.0
-#: Seconds between two looks at a release of which a chart is missing, and which a commit may change at once.
+#: Seconds until the next pass over a release whose chart is missing, while a commit may be about to change it.
 TO_BE_CHANGED = 2.0
 _FAILED = {"install": INSTALL_FAILED, "upgrade": UPGRADE_FAILED}
 
@@ -141,18 +140,18 @@ class Reconciler:
         return again
 
     def changed(self, key: ObjectKey) -> None:
-        """A HelmRelease changed, came or went: wake those that wait for it."""
+        """A HelmRelease is new, has changed or is gone: wake those that wait for it."""
         for waiting in self._waiting.waiters.waiting_for(key):
             self.wake(waiting)
 
     def touched(self, key: ObjectKey) -> None:
-        """A HelmRelease changed in any way: wake those whose readyExprs are about it."""
+        """A HelmRelease has changed in any way: wake those whose readyExprs are about it."""
         for waiting in self._waiting.waiters.watching(key):
             self.wake(waiting)
 
     async def _guarded(self, subject: Subject, work: Awaitable[float | None]) -> float | None:
-        """Do the work of a pass; what it waits for before an action begins is said, and so is what goes wrong, which is
-        done again later."""
+        """Do the work of a pass. Waits before an action begins are reported; errors are reported, and end in another
+        pass later."""
 
         async def say(reason: str) -> None:
             subject.log.info("waiting", **{"for": reason})
@@ -162,7 +161,7 @@ class Reconciler:
                 again = await work
         except NotFound as error:
             if error.key == subject.key:
-                return None  # the HelmRelease itself went away meanwhile; its deletion wakes us
+                return None  # the HelmRelease itself is gone; its deletion wakes this queue
             return await self._retry(subject, error)
         except Superseded as error:
             subject.log.info("release interrupted", why=error.message)
@@ -175,7 +174,8 @@ class Reconciler:
         return again
 
     async def _wait_for_commit(self, subject: Subject, error: ArtifactPending) -> float | None:
-        """Mostly over at once; when not, the sync says in the log what keeps it, and not each of its releases."""
+        """The artifact comes with a commit that is under way: mostly at once. If it takes longer, the sync logs why,
+        and not each of its releases."""
         if error.retry_after is None and not is_current(subject.manifest):
             await self._writer.write(subject, subject.status.retrying(SOURCE_NOT_READY, error.told))
         return error.retry_after
@@ -199,7 +199,7 @@ class Reconciler:
         self._warn_of_fields(request, facts)
         finder = FactFinder(release, request.status, self._lookups, self.renderer, self.index.owners, self.clock)
         try:
-            # What is only looked at may be cut short: a chart whose server does not answer, a template without end.
+            # Gathering facts may be cut short: a chart's server may not answer, a template may not end.
             finder.objects_taken = await request.interrupt.guard(self.wanted.objects_taken(release))
             facts, decision = await request.interrupt.guard(finder.decision(facts))
         except Superseded as error:
@@ -217,7 +217,7 @@ class Reconciler:
             return await self._waiting.refuse(request, error)
 
     async def _act(self, request: ReconcileRequest, finder: FactFinder, decision: Decision) -> float | None:
-        """Do what was decided. Returns seconds until the next pass, None for when woken."""
+        """Carry out the decision. Returns seconds until the next pass, None for when woken."""
         match decision.action:
             case NextAction.SUSPEND:
                 await self._foreign.look_at_suspended(request)
@@ -241,7 +241,7 @@ class Reconciler:
             case NextAction.NOTHING:
                 await self._in_sync(request, desired)
                 if self.index.is_leaving(request.key):
-                    return None  # others have what it held by now, and that is no drift
+                    return None  # others have taken objects of it, which is no drift
                 if self.wanted.leftovers_may_go(request.key):
                     await delete_leftovers(engine, request, desired.ref)
                 return await look_for_drift(self.drift, self._writer, request)
@@ -254,18 +254,18 @@ class Reconciler:
         return await run_action(engine, request, desired, decision.action)
 
     def _say_suspension(self, request: ReconcileRequest) -> None:
-        """Each change of ``spec.suspend`` is one line."""
+        """Log each change of ``spec.suspend`` once."""
         topic = "suspend"
         if request.release.spec.suspend:
             if self._once(request.key, request.log, "release is suspended", topic=topic):
-                self._once.over(request.key)  # what it waits for is news again once it is resumed
+                self._once.over(request.key)  # once it is resumed, waits are logged again
         elif self._once.over(request.key, topic):
             request.log.info("release is resumed")
 
     async def _in_sync(self, request: ReconcileRequest, desired: DesiredRelease) -> None:
         before = request.status.condition(READY)
         await self._write_in_sync(request, desired)
-        if before is not None and before.status == FALSE:  # else nothing is said of what went well without an action
+        if before is not None and before.status == FALSE:  # else a success without an action is not logged
             lasted = held_for(before, datetime.fromtimestamp(self.clock(), UTC))
             request.log.info("release is ready again", **({} if lasted is None else {"after": f"{lasted:.0f}s"}))
 
@@ -282,11 +282,11 @@ class Reconciler:
         await self._writer.write(request, request.status.in_sync(f"{action.capitalize()}Succeeded", message))
 
     async def _wait_for_other(self, request: ReconcileRequest, desired: DesiredRelease) -> float:
-        """Somebody else's action is under way, or was left so."""
+        """Somebody else's action is under way, or was interrupted."""
         self._once(
             request.key, request.log, "another operation is in progress", **release_fields(request.key, desired.ref)
         )
-        if not is_current(request.manifest):  # else it runs as it should, and somebody works on it by hand
+        if not is_current(request.manifest):  # a release that is Ready stays so while somebody works on it by hand
             message = f"another operation is in progress on {desired.ref}"
             await self._writer.write(request, request.status.progressing(message))
         return LOOK_AGAIN
@@ -298,14 +298,14 @@ class Reconciler:
             self._once(request.key, request.log, event, topic="fields", level="warning", fields=listed)
 
     async def _retry(self, subject: Subject, error: GitsyncError) -> float:
-        """Not this release's fault, or nothing that a retry is spent on: come back later, and say so once."""
+        """An error that spends no retry, since it is the environment's: try again later, and report it once."""
         asked = error.retry_after if isinstance(error, RetryableError) and error.retry_after else 0.0
         delay = max(self._backoff.next(subject.key), asked)
         uninstall = "deletionTimestamp" in subject.manifest["metadata"] or isinstance(error, UninstallFailed)
         event = "uninstall failed, will be tried again" if uninstall else "release will be tried again"
         self._once(subject.key, subject.log, event, error=error.message, level="warning", hint=error.hint)
         if is_current(subject.manifest):
-            return delay  # it runs as it should; that is still true while something else is away
+            return delay  # it stays Ready: an error of the environment does not change that
         unserved = next((cause for cause in (error, error.__cause__) if isinstance(cause, KindUnknown)), None)
         self.index.set_unserved(subject.key, unserved)
         reason = KIND_NOT_SERVED if unserved is not None else RECONCILIATION_FAILED
@@ -320,7 +320,8 @@ class Reconciler:
         return delay
 
     async def _chart(self, release: HelmRelease) -> ChartArtifact:
-        """Raises: ChartError; ArtifactPending instead while a commit is on its way that may do without the chart."""
+        """The chart. Raises: ChartError; ArtifactPending instead while a commit that may change the release is under
+        way."""
         try:
             return await self.charts.locate(release)
         except ChartError as error:
@@ -343,8 +344,8 @@ class Reconciler:
 
 
 def _outcome(error: GitsyncError, reason: str, status: ObservedStatus) -> tuple[Said, ...]:
-    """The condition that says of an error what it kept from happening, besides Ready. Without a right nothing may be
-    known of the release, not even its records; what would come next is told from the status then."""
+    """The condition besides Ready that an error is about. For want of a right, even the records may not be known; then
+    the status tells which action would be next."""
     if isinstance(error, UninstallFailed):
         return ((error.condition, FALSE, reason, error.told),)
     if reason == UNINSTALL_FAILED:

@@ -1,8 +1,7 @@
-"""What is done about a failure: the failed release is rolled back or uninstalled before the next attempt.
-
-The condition Remediated says how that went, in helm-controller's words (internal/reconcile/rollback_remediation.go,
-uninstall_remediation.go). A rollback goes to the newest revision that was good, and only when its record still holds
-what it held when it was written: the HelmRelease's status keeps its digest.
+"""Remediation: a failed release is rolled back or uninstalled before the next attempt.
+ The condition Remediated has the outcome, in helm-controller's words (internal/reconcile/rollback_remediation.go,
+uninstall_remediation.go). A rollback goes to the newest good revision, and only if its record has not been changed
+since it was written: the HelmRelease's status has its digest.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 
 async def uninstall_failed(engine: Engine, request: ReconcileRequest, desired: DesiredRelease) -> None:
-    """Uninstall the failed release; its history is kept where HelmRelease's uninstall.keepHistory says so.
+    """Uninstall the failed release; its history is kept if ``spec.uninstall.keepHistory`` says so.
 
     Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; Superseded.
     """
@@ -65,7 +64,7 @@ async def uninstall_failed(engine: Engine, request: ReconcileRequest, desired: D
 
 
 async def roll_back(engine: Engine, request: ReconcileRequest, desired: DesiredRelease) -> None:
-    """Roll back to the last good revision, or say why that could not be: it is not done a second time.
+    """Roll back to the last good revision, or write why that failed: it is not tried a second time.
 
     Raises: RetryableError and what is PASSING: to be called again; Superseded.
     """
@@ -95,7 +94,7 @@ async def roll_back(engine: Engine, request: ReconcileRequest, desired: DesiredR
 
 
 async def write_rolled_back(engine: Engine, request: ReconcileRequest, record: Record, ref: ReleaseRef) -> None:
-    """Say that a rollback that was not ready in time has become ready."""
+    """Write that a rollback which was not ready in time has become ready."""
     text = f"{succeeded('rollback', record)}, after its deadline"
     await _write_succeeded(engine, request, record, ref, request.status.old, text)
 
@@ -103,7 +102,8 @@ async def write_rolled_back(engine: Engine, request: ReconcileRequest, record: R
 async def rollback_target(
     records: RecordStore, release: HelmRelease, status: ObservedStatus, ref: ReleaseRef
 ) -> tuple[Record | None, dict[int, str]]:
-    """The newest revision to roll back to, None when there is none; and newer ones that cannot be, each with why."""
+    """The newest revision to roll back to, None when there is none; and newer ones that cannot be used, with the reason
+    for each."""
     untested = release.spec.upgrade.remediation.ignores_test_failures(release.spec.test)
     refused: dict[int, str] = {}
     for item in candidates(records.revisions(ref.storage, ref.name), failed_tests=untested):
@@ -119,7 +119,7 @@ async def rollback_target(
 
 
 async def _begun(records: RecordStore, ref: ReleaseRef) -> Record | None:
-    """A rollback that was interrupted; its own record holds all that it brings back."""
+    """The record of a rollback that was interrupted, which has all that it restores; None when there is none."""
     newest = records.latest(ref.storage, ref.name)
     if newest is None or newest.status != "pending-rollback":
         return None
@@ -183,7 +183,7 @@ async def _write_failed(
 
 def candidates(revisions: Sequence[Summary], *, failed_tests: bool) -> list[Summary]:
     """The revisions that a rollback may go to, the best first: the one that is deployed, then those that were, the
-    newest first. One whose tests failed is none, unless ``failed_tests`` says that they do not count.
+    newest first. One whose tests failed is left out, unless ``failed_tests``: failures of tests do not count.
     """
     newest = sorted(revisions, key=lambda item: -item.version)
     passed = [item for item in newest if failed_tests or item.annotations.get(TESTS) != "Failed"]
@@ -191,8 +191,8 @@ def candidates(revisions: Sequence[Summary], *, failed_tests: bool) -> list[Summ
 
 
 def mismatch(record: Record, digest: str) -> str:
-    """Why a record cannot be trusted, ``digest`` being that of the revision as it was written; "" when it can. Of a
-    revision that somebody else deployed there is none. Takes time that grows with the record: call it in a thread.
+    """Why a record cannot be trusted, "" when it can. ``digest`` is that of the revision when it was written, "" for
+    one that somebody else deployed. Takes time that grows with the record: call it in a thread.
     """
     if not digest:
         return "the HelmRelease's history does not have it"
@@ -204,5 +204,5 @@ def _named(field: str, keys: Sequence[ObjectKey]) -> dict[str, str]:
 
 
 def _goal(past: Record) -> str:
-    """The revision that is gone back to: of a rollback that was interrupted, Helm's words in its description say it."""
+    """The revision that is rolled back to; for a rollback that was interrupted, by the words in its description."""
     return past.description.rpartition(" ")[2] if past.status == "pending-rollback" else str(past.version)

@@ -1,4 +1,4 @@
-"""What one pass over one HelmRelease is about. Data; nothing here changes the cluster."""
+"""The request of one pass over one HelmRelease. Data; nothing here changes the cluster."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass
 class Subject:
-    """The HelmRelease that a status is written for. ``manifest`` is its newest state that is known, ``commit`` the one
-    that last changed it (None: no commit did), ``log`` has both in its lines."""
+    """The HelmRelease that a status is written for. ``manifest`` is its newest known state, ``commit`` the one that
+    last changed it (None: no commit did); ``log`` has both on its lines."""
 
     manifest: Manifest
     commit: CommitInfo | None
@@ -31,7 +31,7 @@ class Subject:
 
     @classmethod
     def of(cls, manifest: Manifest, commit: CommitInfo | None) -> Subject:
-        """``commit`` is the one that last changed it, None for none. Its log names both in each line."""
+        """The subject of a manifest; ``commit`` is the one that last changed it, None for none."""
         context = commit_context(commit) if commit else {}
         return cls(manifest, commit, _log.bind(release=ObjectKey.of(manifest), **context))
 
@@ -42,15 +42,15 @@ class Subject:
 
     @property
     def status(self) -> StatusBuilder:
-        """Builds on the status as last written."""
+        """A builder that starts from the status as last written."""
         return StatusBuilder(self.manifest)
 
 
 @dataclass
 class ReconcileRequest(Subject):
-    """One pass: ``release`` is the HelmRelease as it was at its beginning, ``target`` where it is worked on, and
-    ``interrupt`` is set when a newer state of it makes this pass pointless. ``changed_cluster``: it was worked on
-    elsewhere, or by nobody, before.
+    """One pass: ``release`` is the HelmRelease as it was when the pass began, ``target`` its target cluster;
+    ``interrupt`` is set when a newer state of it makes this pass pointless. ``changed_cluster``: its last pass was in
+    another target cluster, or there was none.
     """
 
     release: HelmRelease

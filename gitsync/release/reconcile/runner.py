@@ -15,7 +15,7 @@ from gitsync.release.reconcile.request import ReconcileRequest
 async def run_action(
     engine: Engine, request: ReconcileRequest, desired: DesiredRelease, action: NextAction
 ) -> float | None:
-    """Carry out an action on the release itself, and say so in its status and log. Returns seconds until the next pass,
+    """Carry out an action on the release itself, and report it in status and log. Returns seconds until the next pass,
     None for when woken.
 
     Raises: RetryableError and what is PASSING: to be done again; Superseded; ChartError before anything was changed.
@@ -48,5 +48,5 @@ async def unlock(engine: Engine, request: ReconcileRequest, desired: DesiredRele
 
 
 async def stall(engine: Engine, request: ReconcileRequest, desired: DesiredRelease) -> None:
-    """No retry is left: that was said when the last one failed, and stays said."""
+    """No retry is left: keep the status that was written when the last one failed."""
     await engine.writer.write(request, request.status.still_stalled(request.status.last_action, desired.attempt))

@@ -1,8 +1,8 @@
 """The state that a release is in: a pure step from facts.
 
 The words are helm-controller's (internal/reconcile/state.go): absent, locked, unmanaged, out of sync, failed, untested,
-in sync; drift is looked for in what is in sync (``drift``). One thing differs: a release whose lock is ours is taken up
-again where the action was interrupted. Errors of the environment make no failed record, and so never spend a retry.
+in sync (drift is looked for only then, see ``drift``). One thing differs: an action of this agent that was interrupted
+is resumed. Errors of the environment leave no failed record, and so never spend a retry.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from gitsync.release.reconcile.facts import Facts
 from gitsync.release.storage.record import HOLDER, TESTS, Summary, digests_of
 from gitsync.text import whole_number
 
-#: How long somebody else's pending record is respected after its last change, in seconds, unless its action's timeout
-#: is longer. Helm itself never gives up on one: "another operation is in progress".
+#: Seconds for which somebody else's pending record is respected after its last change; longer if its action's timeout
+#: is. Helm itself never takes one over: "another operation is in progress".
 FOREIGN_LOCK = 300.0
 
 
@@ -64,7 +64,7 @@ def _pending(newest: Summary, facts: Facts) -> State:
 
 
 def _by_tests(newest: Summary, facts: Facts) -> State:
-    """Of what is deployed as wanted: whether its tests have not run yet, or have failed where that counts."""
+    """The state of a release that is deployed as wanted, by its tests."""
     if facts.tests == "off":
         return State.IN_SYNC
     phase = newest.annotations.get(TESTS)

@@ -1,4 +1,4 @@
-"""Taking a release out of the cluster: because its HelmRelease goes, or is to be another release from now on."""
+"""Uninstalls a release because its HelmRelease is removed, or names another Helm release now; and deletes leftovers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from gitsync.text import listed
 async def uninstall(
     engine: Engine, request: ReconcileRequest, ref: ReleaseRef, *, replaced: bool = False, without_waiting: bool = False
 ) -> None:
-    """Uninstall for good, and say which objects stay; ``without_waiting`` also without hooks. ``replaced``: the
-    HelmRelease is another release from now on.
+    """Uninstall, and report which objects stay. ``without_waiting``: without hooks, too. ``replaced``: the HelmRelease
+    names another Helm release now; else it is removed.
 
     Raises: UninstallFailed, RetryableError and what is PASSING: to be called again; NotFound, Superseded.
     """
@@ -51,7 +51,7 @@ async def uninstall(
 
 
 async def delete_leftovers(engine: Engine, request: ReconcileRequest, ref: ReleaseRef) -> None:
-    """Delete what earlier revisions of a release that is in sync have left, as far as nobody may want it any more.
+    """Delete the leftovers of a release that is in sync, if nobody may want them any more.
 
     Raises: ApiError, ClusterUnavailable, NotFound when the release has gone meanwhile.
     """
@@ -67,7 +67,7 @@ async def delete_leftovers(engine: Engine, request: ReconcileRequest, ref: Relea
 async def uninstall_replaced(
     engine: Engine, request: ReconcileRequest, desired: DesiredRelease, old: ReleaseRef
 ) -> None:
-    """The release has another name, namespace or chart now: uninstall what it was before, as Flux does."""
+    """The HelmRelease has another name, namespace or chart now: uninstall the release that it was, as Flux does."""
     why = changed_identity(old, desired.ref, request.status.last_chart, desired.chart.name)
     request.log.warning("release is to be another one, uninstalling what it was", why=why, helm_release=str(old))
     await uninstall(engine, request, old, replaced=True)

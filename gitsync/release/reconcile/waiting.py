@@ -1,4 +1,4 @@
-"""Releases that cannot go on: those that wait for others, and those that nothing but another input helps."""
+"""Releases that cannot go on: those that wait for others, and those that have to be changed first."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from gitsync.release.status.reasons import blocked_reason, stalled_reason
 if TYPE_CHECKING:
     from gitsync.cel.expressions import Expressions
 
-#: Seconds until a look at a release that is about to be removed, and cannot be made out.
+#: Seconds until the next look at a release that is refused and about to be removed.
 LOOK_AGAIN = 15.0
-#: What a release waits for that mostly does not come by itself.
+#: Errors that mostly last until somebody does something.
 _NEEDS_SOMEBODY = (DependencyCycle, DependencyMissing, KubeConfigMissing, ObjectTaken, ValuesMissing)
 
 
 class Waiting:
-    """Knows who waits for whom, and says it once."""
+    """Registers which release waits for which, and reports each wait once."""
 
     def __init__(self, index: ReleaseIndex, writer: StatusWriter, expressions: Expressions, once: Once) -> None:
         self._index = index
@@ -44,19 +44,20 @@ class Waiting:
         self._expressions = expressions
         self._once = once
         self.waiters = Waiters()
-        #: Those that wait for another HelmRelease which has what they want, rather than for one to be ready.
+        #: Releases that wait for another HelmRelease to give up an object or Helm release, rather than to be ready.
         self._for_owner: set[ObjectKey] = set()
 
     async def dependencies_ready(self, release: HelmRelease) -> bool:
-        """Whether all that a release depends on is ready, its readyExprs asked anew. Raises: RetryableError."""
+        """Whether all dependencies of a release are ready; its readyExprs are evaluated anew. Raises:
+        RetryableError."""
         if watched := with_ready_expr(release):
-            self.waiters.watch(release.key, watched)  # before they are asked: what changes meanwhile wakes it again
+            self.waiters.watch(release.key, watched)  # before the evaluation, so that later changes wake it again
             await evaluate_ready_exprs(release, self._index, self._expressions.of(release.metadata.namespace))
         return self._index.blocked(release.key) is None
 
     async def block(self, request: ReconcileRequest, error: GitsyncError | None) -> float | None:
-        """Wait for others; whoever changes what is waited for wakes this release. ``error`` says what that is, None for
-        dependencies. Returns seconds until that is said again, None when it has been.
+        """Have the release wait for others, whose changes wake it. ``error`` says for what, None for dependencies.
+        Returns seconds until the wait is to be reported, None when it has been.
         """
         blocked = self._index.blocked(request.key) if not isinstance(error, ObjectTaken) else None
         self._for_owner.discard(request.key)
@@ -64,7 +65,7 @@ class Waiting:
         if owner is not None:
             self._wait_for(request.key, owner)
         if isinstance(error, ReleaseNameLeft) and (owner is None or not self._index.may_let_go(owner)):
-            return 0.0  # it has let go since that was decided, when nobody was registered yet to be told
+            return 0.0  # the other has let go since the decision, before this release was registered to be woken
         if blocked is not None:
             error = blocked.error
             if pause := self.waiters.add(request.key, blocked.on):
@@ -78,27 +79,28 @@ class Waiting:
         return None
 
     def unblock(self, request: ReconcileRequest, *, silent: bool) -> None:
-        """Nothing holds the release back any more; ``silent`` when it has nothing to do."""
+        """Nothing holds the release back any more; ``silent``: it has nothing to do, so that is not logged."""
         waited = self.waiters.remove(request.key)
         if request.key in self._for_owner and not silent:
-            return  # whether it may have what it waits for is found out only when it asks for that
+            return  # whether it may have the object is found out only when it claims it
         self._for_owner.discard(request.key)
         was_said = waited and self._once.over(request.key)
         if was_said and not silent:
             request.log.info("all dependencies are ready, proceeding with release")
 
     async def refuse(self, subject: Subject, error: GitsyncError) -> float | None:
-        """The same input fails again: say so and wait for another. Returns seconds until the next pass, if any."""
+        """Report an error that the same HelmRelease, chart and values would have again, and wait for a change. Returns
+        seconds until the next pass, if any."""
         self.waiters.remove(subject.key)
         self._for_owner.discard(subject.key)
         other = self._index.owners.winner(subject.key)
         if other is not None:
             self._wait_for(subject.key, other)
         elif isinstance(error, ReleaseNameTaken):
-            return 0.0  # it has let go of the release since
+            return 0.0  # the other HelmRelease has given up the Helm release since
         if self._index.is_leaving(subject.key):
             subject.log.debug("release goes, whatever is wrong with it", error=error.message)
-            return LOOK_AGAIN  # in case that it stays after all
+            return LOOK_AGAIN  # in case it is not removed after all
         status = subject.status.stalled(stalled_reason(error), error.told)
         await self.say(subject, status, "release failed", error)
         return None
@@ -114,7 +116,7 @@ class Waiting:
         self._for_owner.discard(key)
 
     def _wait_for(self, key: ObjectKey, other: ObjectKey) -> None:
-        """Look again when the HelmRelease changes that has the Helm release."""
+        """Wake ``key`` when ``other`` changes, the HelmRelease that owns its Helm release."""
         self._for_owner.add(key)
         self.waiters.add(key, frozenset({other}))
         self.waiters.watch(key, frozenset(self._index.ancestry.lineage(other)))

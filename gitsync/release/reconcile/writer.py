@@ -33,14 +33,15 @@ REASON_INTERVAL = 5.0
 
 @dataclass(frozen=True)
 class StatusWriter:
-    """Writes what a StatusBuilder has built. ``cluster`` is the HelmRelease's, ``index`` sees each write at once."""
+    """Writes statuses made by a StatusBuilder. ``cluster`` is that of the HelmReleases; ``index`` gets each write at
+    once."""
 
     cluster: Cluster
     index: ReleaseIndex
     events: EventRecorder
 
     async def write(self, subject: Subject, status: HelmReleaseStatus) -> bool:
-        """Write the status unless it says what it said before, and Events for what is news. True when it was written.
+        """Write the status if it has changed, and Events for what is news. Returns whether it was written.
 
         Raises: NotFound.
         """
@@ -58,17 +59,17 @@ class StatusWriter:
         return True
 
     async def note_leftovers(self, subject: Subject, leftovers: Collection[Leftover]) -> None:
-        """Note on the HelmRelease what it has left in the cluster. Raises: NotFound."""
+        """Write the note of a HelmRelease's leftovers. Raises: NotFound."""
         body = {"metadata": {"annotations": {LEFTOVERS_ANNOTATION: noted(leftovers)}}}
         self._take_in(subject, await self.cluster.patch(subject.key, body, manager=NOTES_FIELD_MANAGER))
 
     def _take_in(self, subject: Subject, answer: Manifest) -> None:
-        if version(answer) > version(subject.manifest):  # a status is written beside an action's first steps
+        if version(answer) > version(subject.manifest):  # writes may overlap: a status, and an action's first steps
             subject.manifest = answer
         self.index.update(subject.key, answer)
 
     def tell(self, subject: Subject, event: Event) -> None:
-        """Have an Event written about the HelmRelease, the commit added to its words."""
+        """Have an Event written about the HelmRelease, with the commit added to its message."""
         commit = subject.commit
         self.events.record(subject.manifest, replace(event, cause=cause_of(commit), commit=commit))
 
@@ -78,7 +79,7 @@ class StatusWriter:
         action: ActionName,
         say: Callable[[StatusBuilder, str], HelmReleaseStatus] = StatusBuilder.progressing,
     ) -> AbstractContextManager[None]:
-        """Inside, the log gets each new reason to wait, and the status at intervals the newest, as ``say`` puts it."""
+        """During the body, log each new reason to wait, and write the newest to the status at intervals, by ``say``."""
         message = running(action, request.release.spec.timeout_of(action))
         logged, written = "", 0.0
 

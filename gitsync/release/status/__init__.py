@@ -1,2 +1,2 @@
 """A HelmRelease's status: ``observed`` reads it, ``builder`` builds the next one, ``history`` has its revisions,
-``events`` says which change is worth an Event, ``reasons`` the one word for an error. Pure."""
+``events`` decides which changes are worth an Event, ``reasons`` has the condition's reason for an error. Pure."""

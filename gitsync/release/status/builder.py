@@ -78,7 +78,7 @@ class StatusBuilder(ObservedStatus):
         begun: RevisionFields | None = None,
     ) -> HelmReleaseStatus:
         """An action is under way, or waits for something: Reconciling, Ready Unknown. ``begun`` are the fields about
-        the revision that it is about to make."""
+        the revision that the action is about to make."""
         status = _with_fields(self._touched(), **begun or {})
         if attempt is not None and action is not None:
             status = self._attempted(status, attempt, action)
@@ -93,8 +93,8 @@ class StatusBuilder(ObservedStatus):
         )
 
     def retrying(self, reason: str, message: str, *outcome: Said) -> HelmReleaseStatus:
-        """Done again by itself, without spending a retry: the environment is at fault, or an uninstall has failed.
-        ``outcome`` is the condition that says so as well."""
+        """It will be tried again without spending a retry: the environment is at fault, or an uninstall has failed.
+        ``outcome`` is a further condition that says so."""
         return self._with(
             self._touched(),
             (RECONCILING, TRUE, PROGRESSING_WITH_RETRY, message),
@@ -104,7 +104,7 @@ class StatusBuilder(ObservedStatus):
         )
 
     def suspended(self) -> HelmReleaseStatus:
-        """Nobody goes on with what was under way, or waits for what was waited for. Anything else stays as it is."""
+        """The release is suspended: it is neither Reconciling nor waiting any more. Anything else stays as it is."""
         ready = self.condition(READY)
         if ready is None or self.condition(RECONCILING) is None:
             return self.old
@@ -118,8 +118,9 @@ class StatusBuilder(ObservedStatus):
     def remediated(
         self, before: HelmReleaseStatus, ok: bool, reason: str, message: str, past: RevisionFields
     ) -> HelmReleaseStatus:
-        """It was, or could not be. Everything else is as ``before``, the status that the failure left: the release is
-        Stalled, or about to be attempted again. ``past`` are the fields about the revision that it made.
+        """A remediation has succeeded (``ok``) or failed. All else is as in ``before``, the status after the failure:
+        the release is Stalled, or about to be tried again. ``past`` are the fields about the revision that the
+        remediation made.
         """
         value: ConditionStatus = TRUE if ok else FALSE
         conditions = set_condition(before.conditions, REMEDIATED, value, reason, message, self._generation, self._now)
@@ -163,14 +164,14 @@ class StatusBuilder(ObservedStatus):
         )
 
     def stalled(self, reason: str, message: str) -> HelmReleaseStatus:
-        """Nothing but a change of the input helps: Stalled, Ready False."""
+        """Only a change of HelmRelease, chart or values can help: Stalled, Ready False."""
         return self._with(
             self._handled(), (READY, FALSE, reason, message), (STALLED, TRUE, reason, message), drop=(RECONCILING,)
         )
 
     def still_stalled(self, action: CountedAction, attempt: Attempt) -> HelmReleaseStatus:
-        """No retry is left, as was said when the last one failed; said again when something else was said since that is
-        over now: that a rollback is under way, or the environment at fault.
+        """No retry is left, as the status has said since the last one failed. Said again if the status said something
+        else meanwhile that is over: that a rollback was under way, or the environment at fault.
         """
         status = _with_fields(self.old, **self._handled_requests())
         if self.condition(STALLED) is not None:
@@ -183,8 +184,8 @@ class StatusBuilder(ObservedStatus):
         return self._with(status, *exhausted, drop=(RECONCILING,))
 
     def released(self, revision: DeployedRevision, inventory: ResourceInventory | None = None) -> HelmReleaseStatus:
-        """A revision was deployed: Ready and Released True, counters back to nothing, its snapshot first. ``inventory``
-        is what of it is in the cluster, None for what the status has of that."""
+        """A revision was deployed: Ready and Released True, counters back to 0, its snapshot first. ``inventory`` are
+        its objects in the cluster, None to keep those of the status."""
         reason = f"{revision.action.capitalize()}Succeeded"
         status = self._attempted(self._handled(), revision.attempt, revision.action)
         fields = self.with_revision(revision.snapshot, revision.storage)
@@ -220,14 +221,15 @@ class StatusBuilder(ObservedStatus):
         return {"storage_namespace": storage, "history": history(old, snapshot)}
 
     def begun(self, ref: ReleaseRef, revision: int, action: CountedAction, chart: tuple[str, str]) -> RevisionFields:
-        """The same fields before the first revision of a release, or of another chart; nothing for others. So what is
-        interrupted from here on is known for what it is, also when the HelmRelease is to be another release next."""
+        """The fields about the first revision of a release, or of another chart, before it is made; none for other
+        revisions. So if it is interrupted, it is known what there is to uninstall, also when the HelmRelease then names
+        another release."""
         if ref == self.last_ref and not self.is_uninstalled:
             return {}
         return self.with_revision(begun(ref, revision, action, chart, self._now), ref.storage)
 
     def without_revision(self) -> RevisionFields:
-        """The same fields after the newest revision was uninstalled."""
+        """The fields about a release and its revisions after the newest one was uninstalled."""
         if not self.old.history:
             return {}
         newest, *rest = self.old.history

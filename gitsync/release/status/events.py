@@ -1,4 +1,4 @@
-"""What a change of a HelmRelease's status tells people as Kubernetes Events. Pure.
+"""The Kubernetes Events for a change of a HelmRelease's status. Pure.
 
 Reasons and words are those of the conditions, so that ``kubectl describe`` and ``kubectl get events`` say the same.
 """
@@ -25,15 +25,16 @@ from gitsync.api.status import Condition, HelmReleaseStatus
 from gitsync.runtime.event import Event
 from gitsync.text import shorten
 
-#: Seconds that a release must be held up before that is worth an Event: mostly it goes on at once, and then what came
-#: of it is all that anybody wants to read.
+#: Seconds that a release must be held up before there is an Event of it: mostly it goes on at once, and then only the
+#: result is worth one.
 HINDRANCE_DELAY = 5.0
 _LONGEST_CAUSE = 200
 _PASSING = frozenset({DEPENDENCY_NOT_READY, SOURCE_NOT_READY, RECONCILIATION_FAILED})
 
 
 def news(old: HelmReleaseStatus, new: HelmReleaseStatus) -> list[Event]:
-    """What has happened between two statuses: a revision was deployed or tested, an attempt failed, a new hindrance."""
+    """The Events for what has happened between two statuses: a revision was deployed or tested, an attempt has failed,
+    something new holds the release up."""
     found = []
     for kind in (REMEDIATED, RELEASED, TEST_SUCCESS):
         said = find_condition(new.conditions, kind)
@@ -70,7 +71,7 @@ def cause_of(commit: CommitInfo | None) -> str:
 
 
 def _failure(new: HelmReleaseStatus) -> Event:
-    """An attempt that failed. The same failure again has the same words, for Ready alone counts the attempts."""
+    """The Event of a failed attempt. The same failure again has the same words: only Ready counts the attempts."""
     said = ready = find_condition(new.conditions, READY)
     assert ready is not None
     if find_condition(new.conditions, STALLED) is None:

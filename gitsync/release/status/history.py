@@ -15,7 +15,7 @@ from gitsync.release.storage.record import CHART_DIGEST, VALUES_DIGEST, Record, 
 MAX_SNAPSHOTS = 5
 #: ``apiVersion`` of a snapshot, which is there to say how its digest was calculated; Flux's have none.
 DIGEST_VERSION = "gitsync.dev/v1"
-#: For a record of somebody else that does not say when it was deployed.
+#: The time for a record of somebody else that has none.
 _NEVER = "1970-01-01T00:00:00Z"
 #: As Kubernetes writes times.
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -75,19 +75,19 @@ def begun(ref: ReleaseRef, revision: int, action: CountedAction, chart: tuple[st
     )
 
 
-#: What the digest of a chart begins with that is a folder of a commit, or of a bucket.
+#: How the digest of a chart begins that is a folder of a commit, or of a bucket.
 _IN_GIT = "git:"
 
 
 def _oci_digest(record: Record) -> str:
-    """The digest of the artifact that the chart came in, which its own begins with; "" for a chart from elsewhere."""
+    """The digest of the OCI artifact that the chart came in, which the chart's digest begins with; "" for others."""
     manifest, plus, _ = record.annotations.get(CHART_DIGEST, "").partition("+")
     return manifest if plus and not manifest.startswith(_IN_GIT) else ""
 
 
 def history(old: Sequence[Snapshot], new: Snapshot) -> tuple[Snapshot, ...]:
-    """Newest first; what was deployed before is superseded once the new one is. However many attempts have failed
-    since, the last good revision stays among them: a rollback's record is compared with its snapshot.
+    """The history with a new snapshot, newest first. If the new revision is deployed, the one before is superseded.
+    However many attempts fail, the last good revision stays in the history: a rollback compares its record with that.
     """
     rest = [item for item in old if item.version != new.version]
     if new.status == "deployed":
@@ -99,12 +99,12 @@ def history(old: Sequence[Snapshot], new: Snapshot) -> tuple[Snapshot, ...]:
 
 
 def with_status(snapshot: Snapshot, status: Status) -> Snapshot:
-    """The snapshot of the same revision, which is in another of Helm's statuses now."""
+    """The snapshot with another of Helm's statuses."""
     return snapshot.model_copy(update={"status": status})
 
 
 def _test_hooks(record: Record) -> dict[str, HookRun]:
-    """How the tests of a revision went, those that ran."""
+    """The results of a revision's tests that have run."""
     tests = [hook for hook in record.hooks if "test" in hook.get("events", ())]
     runs = {str(hook.get("name", "")): hook.get("last_run") or {} for hook in tests}
     return {name: _hook_run(run) for name, run in runs.items() if run.get("phase")}
@@ -116,8 +116,8 @@ def _hook_run(run: dict[str, Any]) -> HookRun:
 
 
 def _seconds(time: str) -> str:
-    """An RFC 3339 time without its fraction, as Kubernetes' own times are; "" for what is none, which the API server
-    would refuse the whole status for."""
+    """An RFC 3339 time without its fraction, as Kubernetes writes times; "" for a text that is none, for which the API
+    server would refuse the whole status."""
     try:
         return datetime.fromisoformat(time).astimezone(UTC).strftime(_TIME)
     except (TypeError, ValueError, OverflowError):

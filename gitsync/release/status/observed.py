@@ -1,5 +1,4 @@
-"""What a HelmRelease's status says, as its facts: how often what failed, which revisions were there, what was asked
-for.
+"""Reads a HelmRelease's status: how often what has failed, which revisions there were, what was requested.
 
 Pure. Fields are helm-controller's.
 """
@@ -40,8 +39,8 @@ class AttemptFields(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What the status' fields lastAttempted... hold: failures are counted as long as none of this changes. ``revision``
-    is the chart's version."""
+    """The status' ``lastAttempted...`` fields: failures are counted as long as none of these changes. ``revision`` is
+    the chart's version."""
 
     generation: int
     revision: str
@@ -83,12 +82,12 @@ class ObservedStatus:
 
     @property
     def reset_requested(self) -> bool:
-        """Somebody asked (resetAt) that failures be forgotten, and that was not dealt with yet."""
+        """Whether somebody has requested (resetAt) that failures be forgotten, and that has yet to be done."""
         return self._requested(RESET_AT_ANNOTATION, self.old.last_handled_reset_at)
 
     @property
     def force_requested(self) -> bool:
-        """Somebody asked (forceAt) for one more install or upgrade, and that was not dealt with yet."""
+        """Whether somebody has requested (forceAt) one more install or upgrade, and that has yet to be done."""
         return self._requested(FORCE_AT_ANNOTATION, self.old.last_handled_force_at)
 
     def _requested(self, annotation: str, handled: str) -> bool:
@@ -104,7 +103,7 @@ class ObservedStatus:
         return ReleaseRef(newest.name, newest.namespace, self.old.storage_namespace or newest.namespace)
 
     def remediation_failed(self, reason: str) -> bool:
-        """The last failure could not be remediated, for this reason: RollbackFailed or UninstallFailed."""
+        """Whether the last remediation has failed, with this reason: RollbackFailed or UninstallFailed."""
         remediated = self.condition(REMEDIATED)
         return remediated is not None and remediated.status == FALSE and remediated.reason == reason
 
@@ -119,35 +118,35 @@ class ObservedStatus:
 
     @property
     def is_stalled(self) -> bool:
-        """Stalled at the present generation."""
+        """Whether it is Stalled at the present generation."""
         stalled = self.condition(STALLED)
         is_current = self.old.observed_generation == self._generation
         return is_current and stalled is not None and stalled.status == TRUE
 
     @property
     def is_retrying(self) -> bool:
-        """The environment was at fault the last time, and that was said."""
+        """Whether the status says that the environment was at fault the last time."""
         reconciling = self.condition(RECONCILING)
         return reconciling is not None and reconciling.reason == PROGRESSING_WITH_RETRY
 
     @property
     def is_deployed(self) -> bool:
-        """The newest revision that the status knows of is in the cluster, as far as we had to do with it."""
+        """Whether, by the status, the newest revision is deployed."""
         return self._newest is not None and self._newest.status == "deployed"
 
     @property
     def is_uninstalled(self) -> bool:
-        """The newest revision that the status knows of was taken out of the cluster again, by us."""
+        """Whether, by the status, this agent has uninstalled the newest revision."""
         return self._newest is not None and self._newest.status == "uninstalled"
 
     @property
     def was_deployed(self) -> bool:
-        """Of the revisions that the status knows of, one was deployed."""
+        """Whether one of the revisions in the status was deployed."""
         return any(item.status in ("deployed", "superseded") for item in self.old.history)
 
     @property
     def was_attempted(self) -> bool:
-        """An install or upgrade was begun at some time."""
+        """Whether an install or upgrade was ever begun."""
         return self.old.last_attempted_generation > 0
 
     @property

@@ -33,7 +33,7 @@ from gitsync.errors import (
 
 
 def stalled_reason(error: GitsyncError) -> str:
-    """Why nothing but another input helps."""
+    """The reason of Stalled."""
     if isinstance(error, FieldNotSupported | FieldErrors | ReleaseNameTaken):
         return INVALID
     if isinstance(error, KubeConfigRefused):
@@ -44,7 +44,7 @@ def stalled_reason(error: GitsyncError) -> str:
 
 
 def blocked_reason(error: BlockedError) -> str:
-    """What a release waits for."""
+    """The reason of Ready for a release that waits."""
     if isinstance(error, KubeConfigMissing):
         return REST_CLIENT_ERROR
     if isinstance(error, ObjectTaken):

@@ -1,7 +1,7 @@
 """Digests over JSON in one way of writing: keys sorted, no spaces. Pure.
 
-The text is made in pieces. The json module never lets another thread run while it works on one value, so that one call
-for some megabytes would stop the event loop, whichever thread it is made in.
+The text is made in pieces: while the json module works on one value, no other thread runs, so that a call for some
+megabytes would hold up the event loop from whichever thread.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ Status = Literal[
     "unknown",
 ]
 
-#: By server-side apply, or by patches that the client makes; "" of Helm 3, which knew the latter only.
+#: Server-side apply, or client-side patches; "" in records of Helm 3, which only had the latter.
 ApplyMethod = Literal["ssa", "csa", ""]
 SERVER_SIDE: ApplyMethod = "ssa"
 CLIENT_SIDE: ApplyMethod = "csa"
@@ -50,14 +50,14 @@ VALUES_DIGEST = "gitsync.dev/values-digest"
 HOLDER = "gitsync.dev/holder"
 #: On a deployed record: how its tests went, "Succeeded" or "Failed".
 TESTS = "gitsync.dev/tests"
-#: On a failed record: the class of the error. One that merely was not ready in time may become ready later. On one that
-#: is uninstalled, and was not deployed: the class, or the status that it had.
+#: On a failed record: the class of the error; one that was not ready in time may become ready later. On a record that
+#: was uninstalled without having been deployed: that class, or the status that it had.
 FAILURE = "gitsync.dev/failure"
 #: A record larger than this, unpacked, is not read: a gzip bomb in a Secret must not take the agent down.
 MAX_RECORD = 16 * 1024 * 1024
-#: What it may come to in memory once it is decoded, in bytes.
+#: Bytes of memory that a decoded record may take.
 MAX_WEIGHT = 32 * 1024 * 1024
-#: What is rendered has no more either, in characters: the manifest, and those of the hooks.
+#: Characters of the manifest; the same bound holds for rendered manifests, those of hooks included.
 MAX_MANIFEST = 8 * 1024 * 1024
 #: The API server refuses an object much larger than this (etcd's request limit).
 MAX_SECRET = 1024 * 1024
@@ -94,7 +94,7 @@ class Record:
     apply_method: ApplyMethod = SERVER_SIDE
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
-    #: What keeps count of its memory, and has to live as long as it does.
+    #: Keeps its memory counted for as long as it exists.
     held: object = field(default=None, repr=False, compare=False)
 
     @property
@@ -113,12 +113,12 @@ class Record:
         return self.apply_method != SERVER_SIDE
 
     def now(self, status: Status, description: str, **changes: Any) -> Record:
-        """The revision in another status."""
+        """The revision with another status."""
         return replace(self, status=status, description=description, **changes)
 
     @property
     def summary(self) -> Summary:
-        """What the labels and annotations alone will say of this record."""
+        """The summary of this record, as its Secret's labels and annotations will have it."""
         return Summary(self.name, self.namespace, self.version, self.status, "", self.annotations)
 
 
@@ -138,7 +138,7 @@ class Summary:
 
     @property
     def pending(self) -> bool:
-        """An action on it has begun and not ended."""
+        """Whether an action on it has begun and not ended."""
         return self.status.startswith("pending-") or self.status == "uninstalling"
 
 
@@ -151,12 +151,12 @@ class Digests:
 
     @property
     def artifact(self) -> str:
-        """The digest of the artifact that the chart came in, which the chart's begins with; else the chart's own."""
+        """The digest of the artifact that the chart came in, which the chart's digest begins with; else that itself."""
         return self.chart.partition("+")[0]
 
 
 def digests_of(summary: Summary) -> Digests | None:
-    """What a record's annotations say it holds; None when they say nothing."""
+    """The digests in a record's annotations; None when there are none."""
     chart, values = summary.annotations.get(CHART_DIGEST), summary.annotations.get(VALUES_DIGEST)
     return Digests(chart, values) if chart and values else None
 
@@ -172,7 +172,7 @@ def secret_key(namespace: str, release: str, version: int) -> ObjectKey:
 
 
 def timestamp(now: datetime | None = None) -> str:
-    """RFC 3339 with nanoseconds' place taken by microseconds: what Go's time reads back."""
+    """A time in RFC 3339 with microseconds, which Go's time can read."""
     return (now or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
 
 
@@ -267,13 +267,13 @@ def _unreadable(secret: Manifest, fault: str) -> RecordError:
     )
 
 
-#: What a rollback takes over of a hook; how its last run went is another matter.
+#: The fields of a hook that a rollback restores; the result of its last run is none of them.
 _HOOK_FIELDS = ("name", "path", "kind", "manifest", "events", "weight")
 
 
 def checksum(record: Record) -> str:
-    """``sha256:...`` over what a revision holds and a rollback to it brings back. Its status, times, description and
-    how its hooks ran do not count, nor how numbers are written: Helm writes records anew, with every number a float.
+    """``sha256:...`` over the content of a revision, which a rollback to it restores. Status, times, description and
+    results of hooks do not count, nor how numbers are written: when Helm rewrites a record, every number is a float.
 
     Takes time that grows with the record: call it in a thread.
     """

@@ -50,7 +50,7 @@ class _Known:
 
 
 class RecordStore:
-    """All releases' records. Reading sees this agent's own writes at once, whatever the watch has delivered yet.
+    """All releases' records. Reading sees this agent's own writes at once, even if the watch has yet to show them.
 
     ``holder`` is the mark that this agent puts on a record while it works on it; all its stores share ``memory``.
     """
@@ -59,7 +59,7 @@ class RecordStore:
         self._cluster = cluster
         self.holder = holder
         self._releases: dict[tuple[str, str], dict[int, _Known]] = {}
-        #: The uids of Secrets that this agent has deleted, until the watch tells of that.
+        #: The uids of Secrets that this agent has deleted, until the watch shows that.
         self._deleted: set[str] = set()
         self._underway: dict[ObjectKey, WatchEvent | None] = {}
         self._listeners: list[Callable[[str, str], None]] = []
@@ -67,7 +67,7 @@ class RecordStore:
 
     @asynccontextmanager
     async def watching(self, namespace: str = "") -> AsyncIterator[Informer]:
-        """Keep the summaries of one namespace, or ("") of all, current while entered."""
+        """Keep the summaries of one namespace, or ("") of all, current during the body."""
         async with self._cluster.watch(
             "", "Secret", namespace=namespace, labels=OWNER_SELECTOR, metadata_only=True
         ) as watch:
@@ -80,7 +80,7 @@ class RecordStore:
                 unsubscribe()
 
     def on_foreign_change(self, listener: Callable[[str, str], None]) -> None:
-        """Tell ``listener(namespace, release)`` when somebody else writes a record."""
+        """Have ``listener(namespace, release)`` called when somebody else writes a record."""
         self._listeners.append(listener)
 
     def revisions(self, namespace: str, release: str) -> list[Summary]:
@@ -94,14 +94,14 @@ class RecordStore:
         return found[max(found)].summary if found else None
 
     def has(self, release: str) -> bool:
-        """Whether a release, by ``namespace/name``, is in the cluster as far as records in its own namespace say, which
-        is where helm keeps them."""
+        """Whether a release, by ``namespace/name``, is in the cluster, by the records in its own namespace, where helm
+        keeps them."""
         namespace, _, name = release.partition("/")
         newest = self.latest(namespace, name)
         return newest is not None and newest.status != "uninstalled"
 
     def last_good(self, namespace: str, release: str) -> int:
-        """See ``last_good``."""
+        """See the function ``last_good``."""
         return last_good(self.revisions(namespace, release))
 
     async def read(self, namespace: str, release: str, revision: int) -> Record:
@@ -120,14 +120,15 @@ class RecordStore:
                     await self._memory.until_freed()
 
     async def _decoded(self, secret: Manifest, namespace: str) -> Record:
-        """Raises: RecordError; RetryableError when there is no room for it: nothing of it is kept then."""
+        """Unpack and decode a record. Raises: RecordError; RetryableError when there is no memory for it; then nothing
+        of it is kept."""
         async with self._memory.unpacking:
             body = await asyncio.to_thread(unpack, secret)
             held: object = self._memory.hold(namespace, await asyncio.to_thread(json_weight, body))
             try:
                 return await asyncio.to_thread(decode, secret, body, held)
             except RecordError as error:
-                # Whoever keeps the error is not to keep what was read with it.
+                # The traceback would keep the content for as long as somebody keeps the error.
                 body, held, error.__context__ = b"", None, None
                 raise error.with_traceback(None) from None
 
@@ -161,7 +162,7 @@ class RecordStore:
             self._written(await self._cluster.replace(secret, manager=HELM_RECORD_MANAGER))
 
     async def mark(self, record: Record, namespace: str, digests: Digests) -> None:
-        """Note on a revision that somebody else deployed what it holds, so that it need not be compared again."""
+        """Note the digests on a revision that somebody else deployed, so that it need not be compared again."""
         annotations = {CHART_DIGEST: digests.chart, VALUES_DIGEST: digests.values}
         key = secret_key(namespace, record.name, record.version)
         body = {"metadata": {"annotations": annotations}}
@@ -187,8 +188,8 @@ class RecordStore:
 
     @contextmanager
     def _writing(self, key: ObjectKey) -> Iterator[None]:
-        """Inside, this agent writes a record. The watch may tell of that sooner than the answer, and only afterwards
-        can such an event be told from somebody else's doing.
+        """Write a record in the body. The watch may show the write before its answer comes, and only the answer tells
+        such an event from somebody else's write: events are held back until the body is left.
         """
         self._underway[key] = None
         try:
@@ -210,7 +211,7 @@ class RecordStore:
             return
         release, uid = (summary.namespace, summary.name), _uid(event.manifest)
         if uid in self._deleted:
-            news = False  # also what it was before, if this comes late
+            news = False  # also an earlier state, if this event comes late
             if event.type == "DELETED":
                 self._deleted.discard(uid)
         elif event.type == "DELETED":
@@ -223,8 +224,8 @@ class RecordStore:
             listener(*release)
 
     def _see(self, secret: Manifest, *, foreign: bool = False) -> bool:
-        """Take a record's metadata in, unless a newer state of it is known; True when it was news. Of a record that
-        somebody else has changed (``foreign``) the annotations no longer prove what it holds.
+        """Take in a record's metadata, unless a newer state of it is known; returns whether it was news. After a change
+        by somebody else (``foreign``), the annotations no longer prove the record's content.
         """
         summary = summarise(secret)
         if summary is None:
@@ -240,7 +241,8 @@ class RecordStore:
         return True
 
     def _forget(self, release: tuple[str, str], revision: int, uid: str = "") -> _Known | None:
-        """What was known of a record, which is gone; None when nothing was, or another one (than ``uid``) is there."""
+        """Forget a record that is gone. Returns what was known of it; None if nothing was, or if the one that is known
+        has another ``uid``."""
         revisions = self._releases.get(release, {})
         known = revisions.get(revision)
         if known is None or (uid and known.uid != uid):
@@ -256,16 +258,16 @@ def _uid(manifest: Manifest) -> str:
 
 
 def last_good(revisions: Sequence[Summary]) -> int:
-    """The newest of a release's revisions that was deployed and whose tests did not fail; 0 when there is none since it
-    was uninstalled. Pure.
+    """The newest revision that was deployed and whose tests did not fail, since the last uninstall; 0 when there is
+    none. Pure.
     """
     after = max((item.version for item in revisions if item.status == "uninstalled"), default=0)
     return max((item.version for item in revisions if item.version > after and is_good(item)), default=0)
 
 
 def is_good(summary: Summary) -> bool:
-    """Whether a revision was deployed, and its tests did not fail. Of one that is being uninstalled, its annotations
-    say that it was not. Pure."""
+    """Whether a revision was deployed, and its tests did not fail. If it is being uninstalled, its annotations tell.
+    Pure."""
     deployed = summary.status in ("deployed", "superseded", "uninstalling") and FAILURE not in summary.annotations
     return deployed and summary.annotations.get(TESTS) != "Failed"
 

@@ -1,4 +1,4 @@
-"""The shape of a release's record: whoever may write Secrets may write one, with anything in it.
+"""Checks the shape of a release record: anybody who may write Secrets may write one, with anything in it.
 
 Fields of Helm's own structs (pkg/release/v1/release.go, pkg/chart/v2/chart.go), as far as they are read here; what is
 beyond them is kept as it is. Go writes what is empty as null, or leaves it out.
@@ -15,8 +15,8 @@ from gitsync.api.fields import first_fault
 
 
 def _each(model: type[BaseModel]) -> AfterValidator:
-    """Each item of a list is of this model; one after the other, up to the first that is not: of a list as long as a
-    record may have, all errors would take gigabytes."""
+    """Each item of a list is of this model; checked up to the first that is not, since all errors of a list as long as
+    a record may have would take gigabytes."""
 
     def check(items: list[Any]) -> list[Any]:
         for number, item in enumerate(items):

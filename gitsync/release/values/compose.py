@@ -1,4 +1,4 @@
-"""The values of a release: what ``valuesFrom`` names, in its order, under what is written in the release. Pure."""
+"""The values of a release: those from ``valuesFrom``, in its order, overridden by ``spec.values``. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gitsync.api.parts.rendering import ValuesReference
 from gitsync.charts import Part, composed, not_shown, secrets_of
 from gitsync.errors import ValuesError, ValuesMissing
 
-#: What each reference of a release holds, in their order; None for what is not there.
+#: The text that each entry of ``valuesFrom`` refers to, in order; None for one that does not exist.
 Texts = tuple[str | None, ...]
 
 
 def texts_of(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None]) -> Texts:
-    """What ``valuesFrom`` refers to. ``find`` gives ConfigMaps and Secrets, None for those that do not exist.
+    """The texts that ``valuesFrom`` refers to. ``find`` gives ConfigMaps and Secrets, None for those that do not exist.
 
     Raises: ValuesError for a Secret that is not base64, which the API server lets nobody store.
     """
@@ -28,7 +28,8 @@ def texts_of(release: HelmRelease, find: Callable[[ObjectKey], Manifest | None])
 
 
 def parts_of(release: HelmRelease, texts: Sequence[str | None]) -> list[Part]:
-    """What the values are made of. Raises: ValuesMissing for a reference that must be there and is not."""
+    """The parts that the values are merged of. Raises: ValuesMissing for one that does not exist and is not
+    optional."""
     parts = []
     for reference, key, text in zip(release.spec.values_from, release.value_sources(), texts, strict=True):
         if text is not None:
@@ -44,14 +45,15 @@ def parts_of(release: HelmRelease, texts: Sequence[str | None]) -> list[Part]:
 def compose(release: HelmRelease, texts: Sequence[str | None]) -> dict[str, Any]:
     """The values that the release is rendered with. Blocks: YAML is parsed.
 
-    Raises: ValuesMissing for a reference that must be there and is not; ValuesError for one that cannot be used.
+    Raises: ValuesMissing for a reference that does not exist and is not optional; ValuesError for one that cannot be
+    used.
     """
     return composed(parts_of(release, texts), release.spec.values or {})
 
 
 def secrets_in(release: HelmRelease, texts: Sequence[str | None]) -> frozenset[str]:
-    """What of the values comes out of Secrets, scalar by scalar. What the HelmRelease itself shows is not among it: its
-    name, or its chart's, is a user's name often enough. Blocks. Raises: ValuesError."""
+    """The scalars of the values that come from Secrets; without those that the HelmRelease itself shows: a user's name
+    is often the release's name, or the chart's. Blocks. Raises: ValuesError."""
     pairs = zip(release.spec.values_from, texts, strict=True)
     secret = [
         Part("", text, reference.target_path, is_secret=True)
@@ -62,7 +64,7 @@ def secrets_in(release: HelmRelease, texts: Sequence[str | None]) -> frozenset[s
 
 
 def shown_by(release: HelmRelease) -> str:
-    """What anybody sees of a HelmRelease."""
+    """The parts of a HelmRelease that are no secret, as a text."""
     return json.dumps([release.key.namespaced_name, release.manifest.get("spec")], ensure_ascii=False)
 
 
@@ -71,7 +73,8 @@ def _place(reference: ValuesReference, key: ObjectKey) -> str:
 
 
 def text_in(key: ObjectKey, manifest: Manifest | None, name: str) -> str | None:
-    """What a ConfigMap or Secret holds under ``name``. A Secret out of Git may have it in ``stringData``."""
+    """The text under ``name`` in a ConfigMap or Secret (one from Git may have it in ``stringData``); None when there is
+    none."""
     if manifest is None:
         return None
     plain = (manifest.get("stringData") or {}).get(name)
@@ -81,7 +84,7 @@ def text_in(key: ObjectKey, manifest: Manifest | None, name: str) -> str | None:
     if found is None or key.kind != "Secret":
         return found
     try:
-        # What is no UTF-8 becomes what Go's JSON makes of it.
+        # Bytes that are no UTF-8 become what Go's JSON makes of them.
         return base64.b64decode(found).decode("utf-8", "replace")
     except (binascii.Error, TypeError, ValueError):
         raise ValuesError(

@@ -1,4 +1,4 @@
-"""The way to another cluster that a release or a Kustomization names, out of its Secret or ConfigMap. Pure."""
+"""The other cluster that ``spec.kubeConfig`` of a release or Kustomization names, by a Secret or ConfigMap. Pure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from gitsync.release.values.compose import text_in
 
 #: The keys of a Secret that a kubeconfig is looked for in when none is named, in this order.
 _KEYS = ("value", "value.yaml")
-#: What Flux asks a cloud for: the address of its cluster, and a login.
+#: Providers for which Flux asks the cloud for the address of the cluster, and for a login.
 _CLOUDS = ("aws", "azure", "gcp")
 _GENERIC = "generic"
 
 
 def remote_of(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Manifest | None]) -> Remote | None:
-    """The cluster that one names, None when it names none. ``find`` gives Secrets and ConfigMaps.
+    """The cluster that ``item`` names, None when it names none. ``find`` gives Secrets and ConfigMaps.
 
     Raises: KubeConfigMissing; KubeConfigRefused for a ConfigMap that describes no cluster that can be reached.
     """
     if item.spec.kube_config is None:
         return None
     key = item.kubeconfig_source
-    if key is None:  # an API server with our definitions would not have taken it
+    if key is None:  # gitsync's own definition would not allow that
         raise KubeConfigRefused(
             "kubeConfig names no cluster",
             hint="name a Secret with a kubeconfig in secretRef, or a ConfigMap with a cluster in configMapRef",
@@ -43,7 +43,7 @@ def remote_of(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Man
 
 
 def remote_data(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Manifest | None]) -> object:
-    """What decides about the same: another one when what is named is another cluster by now."""
+    """The data that ``remote_of`` goes by: if it is the same as before, so is the cluster."""
     key = item.kubeconfig_source
     if key is not None and key.kind == "ConfigMap":
         return (find(key) or {}).get("data")
@@ -51,7 +51,7 @@ def remote_data(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], M
 
 
 def kubeconfig_in(item: HelmRelease | Kustomization, find: Callable[[ObjectKey], Manifest | None]) -> str | None:
-    """The text of the kubeconfig in its Secret, None when it is not there. Never log it."""
+    """The text of the kubeconfig in its Secret, None when there is none. Never log it."""
     key = item.kubeconfig_source
     manifest = find(key) if key is not None else None
     if key is None or manifest is None:

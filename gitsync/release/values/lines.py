@@ -1,8 +1,8 @@
-"""On which lines of which file a HelmRelease's values are written: noted on it when it is applied, since who looks
-at it in the cluster has no files. Pure.
+"""In which line of which file each of a HelmRelease's values is written: noted on it when it is applied, for the page,
+which has no files. Pure.
 
-Of one that kustomize has built, a value is taken to be written in the file that the object is from where that says the
-same, or names a variable; what a patch or a component has put there has no line.
+For a HelmRelease that kustomize has built, a value has a line if the object's file has the same value at the same path,
+or a variable there; values from patches and components have none.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from gitsync.errors import YamlError
 from gitsync.kubeyaml import load, positions
 from gitsync.manifests import DesiredObject
 
-#: Values that are noted of a release, and characters of a document in which they are looked for.
+#: Values of a release that are noted at most, and characters of a document in which they are looked for.
 MOST: Final = 500
 _MOST_TEXT: Final = 64 << 10
-#: Digits of the hash by which it is seen that a release has other values by now.
+#: Digits of the hash that shows whether the values are still those that were noted.
 _DIGITS: Final = 12
 _VALUES: Final = ("spec", "values")
 _NOWHERE: Final = object()
@@ -33,8 +33,7 @@ Path = tuple[str | int, ...]
 
 
 def lines_written(item: DesiredObject) -> str:
-    """What is noted of an object; "" where there is nothing to note. Takes a millisecond for each 3 KB: call it in a
-    thread."""
+    """The note for an object, "" for none. Takes a millisecond for each 3 KB: call it in a thread."""
     values = (item.manifest.get("spec") or {}).get("values")
     if not values or item.source is None or len(item.source.text) > _MOST_TEXT:
         return ""
@@ -49,7 +48,7 @@ def lines_written(item: DesiredObject) -> str:
 
 
 def lines_of(manifest: Manifest) -> Mapping[Path, Origin]:
-    """Where the values of a live HelmRelease are written, as far as that was noted and they are still those."""
+    """The places of the values of a live HelmRelease, by its note; empty if the values have changed since."""
     noted = str((manifest["metadata"].get("annotations") or {}).get(VALUES_ORIGIN_ANNOTATION, ""))
     digest, _, rest = noted.partition(" ")
     numbers, _, file = rest.partition(" ")
@@ -64,8 +63,8 @@ def lines_of(manifest: Manifest) -> Mapping[Path, Origin]:
 
 
 def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """What is no map and no list, or an empty one, in the order in which the API server gives it back; without nulls,
-    which it may drop."""
+    """The scalars, and empty maps and lists, with their paths, in the order in which the API server returns them;
+    without nulls, which it may drop."""
     if isinstance(value, dict) and value:
         for name in sorted(value, key=str):
             yield from _leaves(value[name], (*path, str(name)))
@@ -93,7 +92,7 @@ def _at(value: Any, path: Sequence[str | int]) -> Any:
 
 
 def _is_from(written: Any, value: Any) -> bool:
-    """Whether a value came of what is written there."""
+    """Whether a value may come from the text that is written at its path."""
     return bool(written == value) or (isinstance(written, str) and "$" in written)
 
 
@@ -103,14 +102,14 @@ def _digest(found: Sequence[tuple[Path, Any]]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON brings it back: 1.0 as 1, what is too large as it is written."""
+    """A value as JSON returns it: 1.0 as 1; a number that is too large, as its text."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _packed(lines: Sequence[int]) -> str:
-    """Each as how many lines below the one before, "" for what has no line."""
+    """The lines as text, each as the difference to the one before, "" for a value without a line."""
     texts, last = [], 0
     for line in lines:
         texts.append(str(line - last) if line else "")

@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from gitsync.charts.workers import Workers
     from gitsync.cluster import Cluster, Remote
 
-#: What the values of a release may come to in memory, in bytes.
+#: Bytes of memory that the values of one release may take.
 MOST: Final = 24 << 20
-#: What all come to at a moment that releases are worked on with, those of one namespace, and what there is for each;
-#: the little that most come to does not count.
+#: Bytes for the values of all releases under way, for those of one namespace, and what each namespace may take whatever
+#: the others have; values of at most UNCOUNTED do not count.
 TOGETHER: Final = 64 << 20
 OF_NAMESPACE: Final = 40 << 20
 ALWAYS: Final = 4 << 20
 UNCOUNTED: Final = 256 << 10
-#: What is remembered of them.
+#: Bytes of values that are remembered.
 REMEMBERED: Final = 8 << 20
-#: How many read large ones at once, and what a secret takes beside its characters.
+#: How many large values are read at the same time; and the bytes that one secret takes beside its characters.
 _AT_ONCE: Final = 4
 _SECRET: Final = 100
-#: Characters up to which texts are read here: a worker process would take longer than that.
+#: Texts of at most so many characters are read in this process: asking a worker process would take longer.
 SMALL: Final = 16 << 10
 
 
 class Values(dict[str, Any]):
-    """Values that take memory as long as there are any of them."""
+    """Values whose memory stays counted for as long as they exist."""
 
     held: TakenMemory | None = None
 
 
 class References:
-    """What releases refer to, for all of them. ``changed(release, why)`` is told when what one refers to changes: the
-    text of a value, or the way to its cluster. What is large is read by ``workers`` (None: here)."""
+    """The values and kubeconfigs that releases refer to. ``changed(release, why)`` is called when one of them changes.
+    Large values are read by ``workers`` (None: in this process)."""
 
     def __init__(
         self, cluster: Cluster, changed: Callable[[ObjectKey, str], None], workers: Workers | None = None
@@ -72,7 +72,7 @@ class References:
             if release.kubeconfig_source is None:
                 await self.forget(release.key)
             return release.spec.values or {}
-        # What is large takes memory as long as this has it.
+        # While it is remembered, it takes memory: so large values are not.
         found = await self._find(release, release.value_sources())
         texts = texts_of(release, found.get)
         of, made = _identity(release, texts), self._made.get(str(release.key))
@@ -89,7 +89,7 @@ class References:
             weight = await asyncio.to_thread(object_weight, values)
             values.held = await self._room(owner, weight)
         else:
-            # Whoever waits for memory has nothing yet.
+            # Wait for memory before anything is read.
             async with self._slots.held(owner):
                 raw, found = await self._workers.compose_values(parts, release.spec.values, shown_by(release), owner)
                 weight, secrets = json_weight(raw), frozenset(found)
@@ -126,7 +126,7 @@ class References:
         return await self._referred.of(release.key, named, counts, wanted)
 
     def secrets(self, key: ObjectKey) -> frozenset[str]:
-        """What of a release's values, as they were last read, is out of Secrets."""
+        """The values of a release, as last read, that come from Secrets."""
         return self._secrets.get(str(key)) or frozenset()
 
     async def forget(self, key: ObjectKey) -> None:
@@ -141,7 +141,7 @@ class References:
 
 
 class _Made(NamedTuple):
-    """The values that were last made of what a release refers to, and what of them is out of Secrets."""
+    """The values of a release as last made, with what they were made ``of``, and those that come from Secrets."""
 
     of: object
     values: dict[str, Any]
@@ -149,14 +149,14 @@ class _Made(NamedTuple):
 
 
 def is_small(parts: Sequence[Part]) -> bool:
-    """Whether these can come to little only, and need no Helm SDK: aliases of YAML may unfold to much, and so may
-    an index of a list in a path, which only Helm reads."""
+    """Whether these parts are short, cannot unfold to much (by YAML's aliases, or by an index of a list in a path), and
+    need no Helm SDK."""
     unfolds = any(part.target_path is not None or "*" in part.text for part in parts)
     return not unfolds and sum(len(part.text) for part in parts) <= SMALL
 
 
 def _identity(release: HelmRelease, texts: Texts) -> object:
-    """What is another one when the values are others."""
+    """All that the values depend on: if it is the same as before, so are they."""
     if sum(len(text) for text in texts if text is not None) <= SMALL:
         return release.spec.values_from, release.spec.values, texts
     digest = hashlib.sha256()

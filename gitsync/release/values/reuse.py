@@ -1,7 +1,7 @@
 """``upgrade.preserveValues``: an upgrade that starts from the last revision's values rather than the chart's.
 
-As ``helm upgrade --reuse-values`` (pkg/action/upgrade.go, reuseValues): what the last revision was rendered with takes
-the place of the new chart's default values, and its own values stay where the new ones say nothing.
+As ``helm upgrade --reuse-values`` (pkg/action/upgrade.go, reuseValues): the values that the last revision was rendered
+with take the place of the new chart's defaults, and its own values stay where the new ones have none.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from gitsync.release.storage.recordstore import RecordStore
 
 
 async def with_preserved_values(charts: Charts, records: RecordStore, desired: DesiredRelease) -> DesiredRelease:
-    """``desired`` with the values of the revision that is deployed (else the newest) below its own; as it is when there
-    is none. Its digests stay, for they say what is asked for.
+    """``desired`` with the values of the deployed revision (else the newest) below its own; unchanged when there is
+    none. Its digests stay: they are those of what was asked for.
 
     Raises: NotFound, RecordError, ValuesError, ChartError; WorkerLost.
     """
@@ -40,7 +40,8 @@ async def with_preserved_values(charts: Charts, records: RecordStore, desired: D
 
 
 def coalesce(values: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` with what only ``below`` has, maps deeply; a null takes away what is below it (CoalesceTables).
+    """``values`` completed by those that only ``below`` has, also inside maps; a null removes the value below
+    (CoalesceTables).
 
     Neither argument is changed.
     """

@@ -1,4 +1,4 @@
-"""Syncs that are on their way to a revision, and the cluster that their objects, or a release's, are in. Plain data."""
+"""Syncs that are on their way to a revision; and which cluster the objects of a sync or release are in. Plain data."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.kustomization import Kustomization
 from gitsync.apply.claimant import Claimant
 
-#: The commits that bring something: the one that changed the object which has it, and the one that its source is at.
+#: The commits by which a sync or release gets its objects: the one that changed the Kustomization or HelmRelease, and
+#: the one that its source is at.
 Commits = frozenset[str]
 
 
 class ComingSync(NamedTuple):
-    """A sync that has yet to take up a revision: the objects of it, and the HelmReleases among them. ``claimant`` has a
-    ``doubt`` when nobody can tell all of that, ``commits`` bring it."""
+    """A sync that has yet to take up a revision: the objects of that (``keys``), and the HelmReleases among them.
+    ``claimant`` has a ``doubt`` when these are not all known."""
 
     kustomization: Kustomization
     claimant: Claimant
     commits: Commits
     keys: frozenset[ObjectKey]
     releases: tuple[HelmRelease, ...]
-    #: What is in its ConfigMaps and Secrets, which others may have values or variables from: see
-    #: ``valueschanges.data_digest``.
+    #: Digests of its ConfigMaps and Secrets, from which others may take values or variables (see
+    #: ``valueschanges.data_digest``).
     values: Mapping[ObjectKey, str] = MappingProxyType({})
 
     @property
@@ -35,7 +36,7 @@ class ComingSync(NamedTuple):
 
 
 class Inner(NamedTuple):
-    """A Kustomization that is to be, by ``commits``."""
+    """A Kustomization as it is to be, and the ``commits`` by which it becomes that."""
 
     kustomization: Kustomization
     commits: Commits
@@ -45,7 +46,7 @@ Syncs = Callable[[Collection[Inner]], Awaitable[list[ComingSync]]]
 
 
 async def no_syncs(_: Collection[Inner]) -> list[ComingSync]:
-    """Where the only sync says itself what it wants."""
+    """``ToCome.syncs`` where no Kustomizations are served."""
     return []
 
 
@@ -55,13 +56,13 @@ def known(commit: str | None) -> Commits:
 
 
 def cluster_of(item: HelmRelease | Kustomization) -> str:
-    """Names the cluster that its objects are in: "" for the agent's own, else by what its kubeConfig names."""
+    """The name of the cluster that its objects are in: "" for the agent's own, else by what its kubeConfig names."""
     kube_config = item.spec.kube_config
     return cluster_named(item.metadata.namespace, kube_config.model_dump(by_alias=True) if kube_config else None)
 
 
 def cluster_named(namespace: str, kube_config: object) -> str:
-    """The same of a kubeConfig as it is written, which nobody may have checked."""
+    """The same for a ``kubeConfig`` field that may not be valid."""
     if not isinstance(kube_config, dict):
         return ""
     for way in ("secretRef", "configMapRef"):

@@ -1,4 +1,4 @@
-"""Who has an object, and whether he goes on wanting it."""
+"""Who has an object, and whether it goes on wanting it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gitsync.release.wanted.tocome import ToCome, release_of
 
 @dataclass
 class Holders:
-    """Answers from what is claimed, and asks ``to_come`` about those that are on their way to something else."""
+    """Answers from the claims, and asks ``to_come`` about claimants that are on their way to something else."""
 
     index: ReleaseIndex
     claims: ObjectClaims
@@ -35,12 +35,12 @@ class Holders:
     async def first_hold(
         self, keys: Iterable[ObjectKey], *, but: Claimant, cluster: str = "", releases_only: bool = False
     ) -> Hold | None:
-        """The first of these objects that somebody has and goes on wanting for good. Whoever claims them at once after
-        this has said that there is none is the only one who does."""
+        """The first of these objects that another claimant has and goes on wanting for good. If there is none, and the
+        caller claims them without awaiting anything before, it is the only one to do so."""
         found = sorted(keys)
         asked: dict[ObjectKey, list[Claimant]] = {}
         claimants = partial(self.claims.claimants, cluster=cluster, but=but, for_good=True)
-        # Somebody else may claim one while others are asked about: then it is asked about again.
+        # Another may claim one while this waits for an answer about the others: then ask about that one again.
         while news := [key for key in found if claimants(key) != asked.get(key, [])]:
             for key in news:
                 asked[key] = claimants(key)
@@ -52,8 +52,8 @@ class Holders:
     async def hold(
         self, key: ObjectKey, *, but: Claimant, cluster: str = "", releases_only: bool = False, for_good: bool = False
     ) -> Hold | None:
-        """Who has an object and goes on wanting it, as far as anybody can tell; ``but`` may have it. ``for_good``: as
-        more than a hook that it is about to run."""
+        """The hold of a claimant other than ``but`` that has an object and goes on wanting it, or may; None when there
+        is none. ``for_good``: not only as a hook that it is about to run."""
         return await self.first(key, Question(but, cluster), releases_only=releases_only, for_good=for_good)
 
     async def first(
@@ -69,21 +69,22 @@ class Holders:
             hold = await self._hold(Hold(key, cluster, claimant), for_good=for_good)
             if hold is None or not await self.to_come.is_reached(claimant, key, question):
                 continue
-            # Whoever has let go while this was found out has told those who waited by then.
+            # A claimant that has let go meanwhile has told the waiters of that moment, and this caller is none yet.
             if claimant in self.claims.claimants(key, cluster=cluster, but=asker, for_good=for_good):
                 found = found or hold
-                if not hold.claimant.unowned:  # who owns it says more than who has it in crds/
+                if not hold.claimant.unowned:  # a claimant that owns it is named rather than one that has it in crds/
                     return hold
         return found
 
     def _goes(self, claimant: Claimant, leaving: frozenset[Claimant]) -> bool:
-        """Whether a sync is about to be removed, or a release that is to go with one, or with a chart of it."""
+        """Whether a sync is about to be removed, or a release together with one of ``leaving``."""
         if claimant.kind == "sync" or not leaving:
             return claimant in leaving
         return Claimant("sync", self.index.ancestry.sync_above(release_of(claimant))) in leaving
 
     async def _hold(self, hold: Hold, *, for_good: bool) -> Hold | None:
-        """Nothing when who has the object wants it no longer, or (``for_good``) as nobody's only."""
+        """The hold as it is found to be; None when the claimant does not want the object any more, or (``for_good``)
+        wants it without owning it."""
         owner = hold.owner
         if owner is None:
             held = await self._held_by_sync(hold)
@@ -109,8 +110,8 @@ class Holders:
         return None if claimant is None or (for_good and claimant.unowned) else hold._replace(claimant=claimant)
 
     async def _held_by_sync(self, hold: Hold) -> Hold | None:
-        """Nothing when the sync that has the object is about to be removed, or on its way to a commit that does not
-        have it: it may have to wait until then, be it for who wants the object."""
+        """As ``_hold``, of a sync. None also when the sync is about to be removed, or on its way to a commit without
+        the object: it may be waiting for the very claimant that asks here."""
         if hold.claimant in await self.to_come.going(hold.cluster):
             return None
         if self.claims.leaves_alone(hold.claimant, hold.key):
@@ -122,21 +123,23 @@ class Holders:
         return hold._replace(claimant=coming.claimant) if coming.claimant.doubt else None
 
     async def _to_be(self, key: ObjectKey, depth: int = 0) -> HelmRelease | None:
-        """A HelmRelease as it is wanted: as it is, but for one out of a chart that is to be another one, or is to go.
-        None when it will not be there. Raises: what keeps a chart from being rendered."""
+        """A HelmRelease as it is to be: as it is now, but for one that is from a chart of another release. That may be
+        about to have another chart, or to be removed. None when it will not exist. Raises: what keeps a chart from
+        being rendered."""
         now, above = self.index.get(key), self.index.ancestry.parent(key)
         if depth == MAX_NESTING or (above is None and not release_named(self.index.manifest(key) or {})):
             return now
         if above is not None and (found := await self._as_in(above, key, now, depth)) is not None:
             return found
         for other in self.to_come.releases(Claimant.of_release(above or key), ""):
-            with suppress(GitsyncError):  # one that cannot be rendered may be anybody's, and must not hold this up
+            with suppress(GitsyncError):  # any tenant's release may fail to render, and must not hold this up
                 if (found := await self._inner(other, key)) is not None:
                     return found
-        return None if above is not None else now  # the release that it was of had another name, and may be gone
+        return None if above is not None else now  # its parent may have had another name, and be gone
 
     async def _as_in(self, above: ObjectKey, key: ObjectKey, now: HelmRelease | None, depth: int) -> HelmRelease | None:
-        """A HelmRelease, which is ``now`` so, as the one in whose chart it is is to have it; None when it will not."""
+        """A HelmRelease, now in state ``now``, as the chart of the release ``above`` is to have it; None when that will
+        not have it."""
         if self.index.is_leaving(above) or (release := await self._to_be(above, depth + 1)) is None:
             return None
         if self.index.is_done(above) and release is self.index.get(above):
@@ -144,11 +147,12 @@ class Holders:
         return await self._inner(release, key)
 
     async def _inner(self, release: HelmRelease, key: ObjectKey) -> HelmRelease | None:
-        """A HelmRelease as the chart of another one has it."""
+        """The HelmRelease ``key`` as the chart of ``release`` has it; None when it does not."""
         return next((item for item in (await self.to_come.renderings.one(release)).releases if item.key == key), None)
 
     async def _is_unowned(self, owner: ObjectKey, manifest: Manifest, key: ObjectKey) -> bool:
-        """Whether a definition that a deployed release has is in its chart's ``crds/``, and not marked as its own."""
+        """Whether ``key`` is a definition that a deployed release only has in its chart's ``crds/``: it is not marked
+        as the release's."""
         if key.kind != CRD:
             return False
         live, ref = await self.to_come.find(owner, key), ObservedStatus(manifest).last_ref

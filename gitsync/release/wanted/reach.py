@@ -1,7 +1,6 @@
-"""Whether who wants an object could ever have it.
-
-Anybody may name anybody's object in his own Git. Whoever is worked on as a ServiceAccount that may not write an object
-keeps nobody from it: else he could hold up, from within his namespace, what others delete and install elsewhere.
+"""Whether a claimant has the rights to have an object at all.
+ Any tenant may put any object into their own Git. A release or Kustomization that works as a ServiceAccount which may
+not write an object does not keep others from it: else a tenant could hold up what others delete and install elsewhere.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from gitsync.release.access import AccessRules
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: What is worked on as its ServiceAccount, where it names one.
+#: An object that may name a ServiceAccount as which it is worked on.
 Worked = HelmRelease | Kustomization
 
 
 class Reach(Protocol):
-    """Says how far those reach who want objects of the agent's own cluster."""
+    """Says which objects of the agent's own cluster a release or Kustomization may write."""
 
     def kustomization(self, name: str) -> Kustomization | None:
-        """The Kustomization that is a sync, by its ``namespace/name``; None for another sync."""
+        """The Kustomization of a sync, by its ``namespace/name``; None for a sync that is no Kustomization."""
 
     def account(self, item: Worked) -> str:
         """The ServiceAccount of its namespace that ``item`` is worked on as; "" for the agent's own."""
@@ -38,7 +37,7 @@ class Reach(Protocol):
 
 
 class Anywhere:
-    """Where everybody has the same rights."""
+    """The Reach where all work with the agent's rights."""
 
     def kustomization(self, name: str) -> Kustomization | None:
         return None
@@ -52,7 +51,8 @@ class Anywhere:
 
 @dataclass(frozen=True)
 class AccountReach:
-    """Asks the API server, as the account; who works as the agent reaches everything. ``find`` gives Kustomizations."""
+    """Asks the API server what a ServiceAccount may do. One that works as the agent may write everything. ``find``
+    gives Kustomizations."""
 
     cluster: Cluster
     rules: AccessRules
@@ -67,7 +67,7 @@ class AccountReach:
         return self.rules.service_account(item)
 
     async def covers(self, item: Worked, key: ObjectKey) -> bool:
-        """See Reach. Who cannot be told about is taken to reach it: nothing is deleted then."""
+        """See Reach. True also when that cannot be found out, so that nothing is deleted then."""
         account = self.account(item)
         if not account:
             return True
@@ -78,7 +78,7 @@ class AccountReach:
 
 
 class Bringer(NamedTuple):
-    """Who is on his way to objects; ``doubted``: nobody can tell to which."""
+    """A release or Kustomization that is on its way to these objects; ``doubted``: these are not known."""
 
     item: Worked
     keys: Collection[ObjectKey]
@@ -87,15 +87,15 @@ class Bringer(NamedTuple):
 
 @dataclass
 class RightsToCome:
-    """Whether rights to objects may come with what is on its way: somebody will have some, or nobody can tell whether
-    he will, and he may write them himself. What was found of a namespace holds for as long as this is kept."""
+    """Whether rights (RBAC objects) in a namespace may be about to come: one of ``bringers`` will have such objects, or
+    may (``doubted``), and may write them. What was found for a namespace is remembered."""
 
     reach: Reach
     bringers: Sequence[Bringer]
     _known: dict[str, bool] = field(default_factory=dict)
 
     async def to(self, key: ObjectKey) -> bool:
-        """Whether some to this object may come."""
+        """Whether rights to this object may be about to come."""
         if (known := self._known.get(key.namespace)) is not None:
             return known
         for bringer in self.bringers:

@@ -1,4 +1,4 @@
-"""What releases will have, as they are rendered for who asks: with as much patience as is due to each."""
+"""Rendering releases to find out what they will have, without waiting too long for those of others."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from gitsync.runtime.together import in_time
 from gitsync.text import listed
 
 ObjectsOf = Callable[[HelmRelease], Awaitable[RevisionObjects]]
-#: Seconds that whoever wants to know what another release wants waits for that to be fetched and rendered.
+#: Seconds to wait for the chart of another release to be fetched and rendered.
 RENDER_TIMEOUT = 60.0
-#: The same for one whose account could not have what is asked about, and for those of a namespace which has been waited
-#: for that long within so many seconds.
+#: The same for a release whose account may not write what is asked about; and for those of a namespace whose releases
+#: have already been waited for RENDER_TIMEOUT seconds within the last _PATIENCE_LASTS.
 OUT_OF_REACH_TIMEOUT = 2.0
 _PATIENCE_LASTS = 600.0
 _MOST_NAMESPACES = 1_000
@@ -32,22 +32,23 @@ _MOST_NAMESPACES = 1_000
 
 @dataclass
 class Renderings:
-    """``objects_of`` renders one; ``reach`` says whether it could have an object."""
+    """``objects_of`` renders a release; ``reach`` says which objects it may write."""
 
     objects_of: ObjectsOf
     reach: Callable[[], Reach]
-    #: By namespace, until when it is waited for strangers in it.
+    #: By namespace, the time until which its releases are waited for.
     _patience: TTLCache[str, float] = field(default_factory=lambda: TTLCache(_MOST_NAMESPACES, _PATIENCE_LASTS))
 
     async def one(self, release: HelmRelease) -> RevisionObjects:
-        """``objects_of`` with a deadline: a stranger's chart may be with a server that does not answer."""
+        """``objects_of`` with a deadline: some tenant's chart may be on a server that does not answer."""
         name = release.key.namespaced_name
         return await in_time(self.objects_of(release), RENDER_TIMEOUT, f"release {name} has not been rendered")
 
     async def all(
         self, releases: Collection[HelmRelease], commits: Mapping[ObjectKey, Commits], question: Question
     ) -> list[RevisionObjects | BaseException]:
-        """What each will have, or why that cannot be told. Who waits hears one reason, not that of each in turns."""
+        """What each release will have, or the error that keeps it from being rendered. One reason for waiting is
+        reported for all, rather than each one's in turns."""
         left = {release.key for release in releases}
 
         async def one(release: HelmRelease) -> RevisionObjects:
@@ -62,8 +63,8 @@ class Renderings:
             return await work
 
     async def _for(self, release: HelmRelease, commits: Commits, question: Question) -> RevisionObjects:
-        """``rendered``, and hardly waited for where it is out of reach what is asked about, or where strangers have
-        been waited for long enough."""
+        """Render one release; with a short deadline where it may not write what is asked about, or where its namespace
+        has been waited for long enough."""
         work, name = asyncio.ensure_future(self.one(release)), release.key.namespaced_name
         try:
             done, _ = await asyncio.wait({work}, timeout=OUT_OF_REACH_TIMEOUT)
@@ -78,7 +79,7 @@ class Renderings:
             work.cancel()
 
     async def _may_have(self, release: HelmRelease, commits: Commits, question: Question) -> bool:
-        """Whether a release, or one that it brings, could have some of what is asked about."""
+        """Whether a release, or one in its chart, may write any of the objects that are asked about."""
         if question.cluster or not question.keys or question.is_of(commits) or not self.reach().account(release):
             return True
         brought = ((HELM_GROUP, HELM_RELEASE), (KUSTOMIZE_GROUP, KUSTOMIZATION), (RBAC_GROUP, "RoleBinding"))
@@ -90,15 +91,16 @@ class Renderings:
         return False
 
     def _is_strange(self, release: HelmRelease, commits: Commits, question: Question) -> bool:
-        """Whether one is of another namespace than the asker, and of no commit that this one is acting on."""
+        """Whether a release is in another namespace than the asker, and was not changed by a commit that the asker is
+        acting on."""
         return release.metadata.namespace != question.asker.object.namespace and not question.concerns(commits)
 
     def _patience_with(self, namespace: str) -> float:
-        """Seconds that strangers in a namespace are waited for yet: a chart that never comes is not to make everybody
-        wait for it each time that something is deleted."""
+        """Seconds that are left for strange releases of a namespace: a chart that never comes must not make everybody
+        wait each time that something is deleted."""
         now = asyncio.get_running_loop().time()
         return max(0.0, self._patience.setdefault(namespace, now + RENDER_TIMEOUT) - now)
 
 
 async def _to_nobody(_: str) -> None:
-    """Hears what one of many is waited for with."""
+    """A listener that keeps the reasons of single renderings to itself."""

@@ -19,7 +19,7 @@ from gitsync.release.desired import DesiredRelease
 from gitsync.release.render import Renderer
 from gitsync.release.revision import CountedAction, RevisionContent
 
-#: Of the newest revision: what comes next, or is under way, is an install.
+#: Statuses of the newest revision after which the next action, or the one under way, is an install.
 _BEFORE_AN_INSTALL = ("pending-install", "uninstalling", "uninstalled")
 
 
@@ -27,9 +27,9 @@ R = TypeVar("R", HelmRelease, Kustomization)
 
 
 class RevisionObjects(NamedTuple):
-    """The objects of the revision that a HelmRelease asks for, those of the hooks that run on the way there among them;
-    ``crds`` are those in the chart's ``crds/``, of which nobody is the owner. ``releases`` are the HelmReleases among
-    the objects, ``kustomizations`` the Kustomizations."""
+    """The objects of the revision that a HelmRelease asks for. ``owned`` includes those of the hooks that run on the
+    way there; ``crds`` are in the chart's ``crds/`` and have no owner. ``releases`` and ``kustomizations`` are the
+    HelmReleases and Kustomizations among the objects."""
 
     owned: frozenset[ObjectKey] = frozenset()
     crds: frozenset[ObjectKey] = frozenset()
@@ -37,14 +37,14 @@ class RevisionObjects(NamedTuple):
     kustomizations: tuple[Kustomization, ...] = ()
 
     def claimant(self, release: ObjectKey, key: ObjectKey) -> Claimant | None:
-        """``release``, when its revision has an object, else None."""
+        """``release`` as a claimant, if these objects of it have ``key``; else None."""
         if key in self.owned:
             return Claimant.of_release(release)
         return Claimant.of_release(release)._replace(unowned=True) if key in self.crds else None
 
 
 def coming_action(target: TargetCluster, desired: DesiredRelease) -> CountedAction:
-    """What the revision that ``desired`` comes to is, or would be, made by."""
+    """The action by which the revision of ``desired`` is, or would be, made."""
     newest = target.records.latest(desired.ref.storage, desired.ref.name)
     return "install" if newest is None or newest.status in _BEFORE_AN_INSTALL else "upgrade"
 
@@ -63,7 +63,7 @@ def _spec_of(release: HelmRelease, action: CountedAction) -> Install | Upgrade:
 async def revision_objects(
     renderer: Renderer, target: TargetCluster, release: HelmRelease, desired: DesiredRelease
 ) -> RevisionObjects:
-    """What the revision has that ``desired`` comes to at ``target``. Raises: what keeps it from being rendered."""
+    """The objects of the revision of ``desired`` at ``target``. Raises: what keeps it from being rendered."""
     newest = target.records.latest(desired.ref.storage, desired.ref.name)
     action = coming_action(target, desired)
     content = await renderer.content(target, desired, action)(newest.version + 1 if newest else 1)
@@ -75,7 +75,8 @@ async def revision_objects(
 
 
 def _among(objects: Iterable[Manifest], model: type[R]) -> tuple[R, ...]:
-    """Those of a kind that can be read; one that cannot is refused when it is applied, and never holds anything."""
+    """The objects of one kind, typed. One that cannot be read is left out: it is refused when it is applied, and so
+    never has any objects."""
     found = []
     for manifest in objects:
         if ObjectKey.of(manifest)[:2] == (model.group, model.__name__):

@@ -1,4 +1,4 @@
-"""What a sync needs to know of who wants its objects."""
+"""Who wants the objects of one sync: what the sync asks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gitsync.release.wanted.claims import Why
 from gitsync.release.wanted.releaseclaims import ReleaseClaims
 from gitsync.release.wanted.wantedobjects import WantedObjects
 
-#: How often it is looked anew at who is on his way when somebody is no longer, or now, about to be removed.
+#: How often the syncs to come are looked at anew because others began, or ceased, to be about to be removed meanwhile.
 _LOOKS = 5
 
 
 class SyncClaims:
-    """What a sync needs to know: who else wants its objects, all of one cluster, and those of its releases.
-    ``commits`` are those that have removed from Git what is asked about."""
+    """Who else wants the objects of a sync, which are all in one cluster, and those of its releases; and the sync's own
+    claims. In its methods, ``commits`` are those that have removed from Git what is asked about."""
 
     def __init__(self, wanted: WantedObjects, sync: Claimant, cluster: str = "") -> None:
         self.claims = wanted.claims
@@ -31,11 +31,11 @@ class SyncClaims:
         self._sync = sync
 
     def claimants(self, key: ObjectKey, *, but: Claimant | None = None, for_good: bool = False) -> list[Claimant]:
-        """Who claims an object; see ObjectClaims.claimants."""
+        """See ObjectClaims.claimants."""
         return self.claims.claimants(key, cluster=self.cluster, but=but, for_good=for_good)
 
     def claim(self, why: Why, keys: Iterable[ObjectKey]) -> None:
-        """From here on the sync wants exactly these, as far as ``why`` goes."""
+        """Replace the objects that the sync wants for the reason ``why``."""
         wanted = frozenset(keys)
         if why == "commit":
             self._wanted.taken.note_taken(self._sync, wanted - self.claims.keys(self._sync, why), self.cluster)
@@ -46,13 +46,13 @@ class SyncClaims:
         return key in self.claims.keys(self._sync, "commit")
 
     async def hold(self, key: ObjectKey) -> Hold | None:
-        """The release that has an object and goes on wanting it, as far as anybody can tell."""
+        """The hold of a release that has an object and goes on wanting it, or may; None when there is none."""
         holders = self._wanted.holders
         return await holders.hold(key, but=self._sync, cluster=self.cluster, releases_only=True, for_good=True)
 
     async def take(self, key: ObjectKey) -> Hold | None:
-        """Claim an object that the sync waited for: from here on it is Git's. Not so when a release has it and goes on
-        wanting it, as what is returned says."""
+        """Claim an object that the sync has waited for, unless a release still has it and goes on wanting it: then its
+        hold is returned, and nothing is claimed."""
         hold = await self._wanted.holders.first_hold([key], but=self._sync, cluster=self.cluster, releases_only=True)
         if hold is not None:
             return hold
@@ -62,11 +62,11 @@ class SyncClaims:
         return None
 
     def took(self, keys: Iterable[ObjectKey]) -> None:
-        """The sync has applied objects, which others may have kept for it."""
+        """The sync has applied these objects; others that have kept some for it need not any more."""
         self.claims.took(self._sync, keys, self.cluster)
 
     def has_news(self, release: ObjectKey | None) -> bool:
-        """Whether a release has values from what a sync is changing, or has just changed."""
+        """Whether a release takes values from an object that a sync is changing, or has just changed."""
         try:
             item = self._wanted.index.get(release) if release is not None else None
         except FieldErrors:
@@ -74,22 +74,22 @@ class SyncClaims:
         return item is not None and self._wanted.to_come.values.has_news(item)
 
     def emptied(self, namespace: str) -> list[Claimant]:
-        """The sync has made a Namespace anew, and others, these, have lost what they had in it."""
+        """The sync has created a Namespace again. Returns the other claimants that have lost objects with it."""
         return self.claims.emptied(namespace, by=self._sync, cluster=self.cluster)
 
     def about_to_write(self, key: ObjectKey, commit: str) -> None:
-        """The sync is about to write an object, which others may have values or variables from."""
+        """The sync is about to write an object, from which others may take values or variables."""
         if not self.cluster:
             self._wanted.to_come.values.note(key, self._sync, commit)
 
     async def to_be(self) -> dict[Claimant, frozenset[ObjectKey]]:
-        """What other syncs will want that are on their way, as far as somebody can tell; those that are about to be
-        removed, nothing, be it with a release in whose chart they are, unless somebody else is to have them."""
+        """What other syncs will want, of those on their way for which it is known, and of those about to be removed
+        (also with a release whose chart they are in): these will want nothing, unless another is to have them."""
         to_come, nothing = self._wanted.to_come, frozenset[ObjectKey]()
         for _ in range(_LOOKS):
             leaving = set(to_come.leaving_with_charts())
             coming = await to_come.syncs(())
-            # One that was to be removed, and stays for now, would be neither among these nor among those.
+            # One that has ceased to be about to be removed in between would be missing in both.
             if leaving == set(to_come.leaving_with_charts()):
                 break
         in_doubt = {sync.claimant.by_name for sync in coming if sync.claimant.doubt}
@@ -104,25 +104,27 @@ class SyncClaims:
         await self._wanted.first_commit()
 
     def needed_by_who_goes(self, right: ObjectKey) -> str:
-        """Who else has yet to be removed, as an account that ``right`` is, or may be of; "" when nobody has."""
+        """What is waited for, in words, as long as another release or Kustomization has yet to be removed by means of
+        ``right``: it works as that ServiceAccount, or ``right`` may give that account its rights. "" for nothing."""
         for key, account in self._wanted.to_come.going_by_account(self._sync):
             if account == right or right.group == RBAC_GROUP:
                 return f"{key} to be gone, which is removed as {account}"
         return ""
 
     async def own_again(self, key: ObjectKey) -> bool:
-        """Whether the sync, which is being removed, is to come back with an object, as far as anybody can tell."""
+        """Whether the sync, which is being removed, is to come back with an object, or may."""
         mine = await self._wanted.to_come.of_sync(self._sync, self.cluster)
         return any(key in sync.keys or sync.claimant.doubt for sync in mine)
 
     def others(self, commits: Collection[str], present: Collection[str] = ()) -> WantedBy:
-        """Says who wants some of the sync's objects. ``present``: see Question."""
+        """A function that says who else wants some of the sync's objects. ``present``: see Question."""
         return partial(self._wanted.others, self._sync, cluster=self.cluster, commits=commits, present=present)
 
     async def undecided(
         self, release: ObjectKey, commits: Collection[str], present: Collection[str]
     ) -> Claimant | None:
-        """Another release that may want objects of this one; None when it is known of every other what it wants."""
+        """Another release that may want objects of this one, because its wishes are not known; None when those of every
+        other are."""
         me = Claimant.of_release(release)
         found: dict[ObjectKey, Claimant] = {}
         for cluster, keys in self.claims.held_by(me).items():

@@ -1,4 +1,4 @@
-"""What others have taken of the objects of a release, or have left to it: it may have to apply them again."""
+"""Objects of a deployed release that others have taken, or have left to it: it may have to apply them again."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from gitsync.release.wanted.tocome import Find
 
 @dataclass
 class TakenObjects:
-    """Remembers them by release until that claims what it is to have. ``find`` reads an object."""
+    """Remembers these objects by release, until the release claims the objects of its next revision. ``find`` reads an
+    object."""
 
     claims: ObjectClaims
     find: Find
     _taken: dict[Claimant, set[ObjectKey]] = field(default_factory=dict)
-    #: Left to it since it was last looked at whose they are.
+    #: Objects left to a release that has yet to look whose they are.
     _left: dict[Claimant, set[ObjectKey]] = field(default_factory=dict)
 
     def note_taken(self, me: Claimant, keys: Iterable[ObjectKey], cluster: str) -> None:
-        """``me`` is about to have these: releases that are deployed with some of them do not as they were."""
+        """``me`` is about to have these: they are taken from the releases that are deployed with some of them."""
         for key in keys:
             if key.kind == CRD:  # many charts have the same one in their crds/
                 continue
@@ -34,20 +35,20 @@ class TakenObjects:
                 self._taken.setdefault(other, set()).add(key)
 
     def note_left(self, owner: Claimant, key: ObjectKey) -> bool:
-        """Somebody leaves an object to a release; whether that is news. One that is on its way may find that what is
-        deployed is what it is to be, and then nothing applies the object again."""
+        """Another leaves an object to a release. Returns whether that is news. If the release finds that its deployed
+        revision is what it is to be, nothing would apply the object again; so this is remembered."""
         left = self._left.setdefault(owner, set()) if owner.kind == "HelmRelease" and key.kind != CRD else {key}
         is_news = key not in left
         left.add(key)
         return is_news
 
     def has_left(self, release: Claimant) -> bool:
-        """Whether something was left to a release of which it has yet to be looked at whose it is."""
+        """Whether objects were left to a release that has yet to look whose they are."""
         return bool(self._left.get(release))
 
     async def of(self, release: HelmRelease) -> bool:
-        """Whether some are another's. What was left to it the object itself says: it may have been taken meanwhile,
-        also when nobody remembers, or rolled back by hand."""
+        """Whether some objects of a release are another's by now. For those that were left to it, the object in the
+        cluster tells: it may have been taken before the agent's start, or rolled back by hand."""
         me, ref = Claimant.of_release(release.key), ObservedStatus(release.manifest).last_ref
         if ref is not None:
             for key in sorted(self._left.get(me, ())):

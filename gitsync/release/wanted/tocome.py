@@ -1,6 +1,6 @@
-"""Who will want an object: releases that are on their way to another revision, syncs that have yet to take one up.
+"""What releases and syncs will want that are on their way: to another revision of the release, or of the sync's source.
 
-Syncs say themselves what they will want; releases, and those in their charts, are rendered when somebody asks.
+Syncs are built by ``syncs``; releases, and those in their charts, are rendered when somebody asks.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from gitsync.release.wanted.valueschanges import ValuesChanges
 
 #: Reads an object in the cluster of a release: its HelmRelease's key comes first, then the object's.
 Find = Callable[[ObjectKey, ObjectKey], Awaitable[Manifest | None]]
-#: Objects of which it is remembered which commit gave them to whom.
+#: Objects of which it is remembered which commit gave them to which claimant.
 _MOST_GIVEN = 10_000
 #: Seconds for which a commit that was read counts as the one that last changed an object.
 _MOMENT = 1.0
 
 
-#: Stands for no HelmRelease that is there, and so for what is in the agent's own cluster.
+#: The key of no HelmRelease: for ``Find``, it stands for the agent's own cluster.
 _IN_OWN_CLUSTER = ObjectKey(HELM_GROUP, HELM_RELEASE, "", "")
-#: Asks for nobody: about all that is on its way.
+#: The asker when nobody is to be left out.
 _NOBODY = Claimant("sync", "")
 
 
 class _Coming(NamedTuple):
-    """What a release that is on its way, by ``commits``, will have; an error when it cannot be rendered."""
+    """A release that is on its way by ``commits``, and what it will have, or the error when it cannot be rendered."""
 
     release: HelmRelease
     wanted: RevisionObjects | GitsyncError
@@ -59,10 +59,16 @@ class _Coming(NamedTuple):
 
 @dataclass
 class ToCome:
-    """Answers for all releases and syncs. ``objects_of`` renders one, ``find`` reads an object; ``syncs`` says what
-    syncs will want that are on their way, those of charts included, ``kustomizations`` are all that there are,
-    ``leaving`` says which are about to be removed (``leaving_with_charts``: or go with a release), and ``reach``
-    whether who wants an object could have it."""
+    """Answers for all releases and syncs.
+
+    - ``objects_of`` renders a release; ``find`` reads an object.
+    - ``syncs`` gives the syncs that are on their way, with what they will want, those in charts included.
+    - ``kustomizations`` are all in the cluster; ``leaving`` those about to be removed, as syncs, and
+      ``leaving_with_charts`` also those that are in the chart of a release about to be removed.
+    - ``reach`` says which objects a claimant may write.
+
+    In the method names, "goes" and "leaves" say that a release or sync is about to be removed.
+    """
 
     index: ReleaseIndex
     claims: ObjectClaims
@@ -73,9 +79,9 @@ class ToCome:
     leaving: Callable[[], Collection[Claimant]] = tuple
     leaving_with_charts: Callable[[], Collection[Claimant]] = tuple
     reach: Reach = field(default_factory=Anywhere)
-    #: By object and who is to have it, the commits that took it from somebody and gave it to him.
+    #: By object and claimant, the commits by which the object moved to that claimant.
     _given: LRUCache[tuple[ObjectKey, Claimant], Commits] = field(default_factory=lambda: LRUCache(_MOST_GIVEN))
-    #: By object and the commits that were asked about, the commit that had changed it a moment ago.
+    #: By object and the commits of a question, the commit that last changed the object, as it was read a moment ago.
     _stamps: TTLCache[tuple[ObjectKey, Commits], Commits] = field(
         default_factory=lambda: TTLCache(_MOST_GIVEN, _MOMENT)
     )
@@ -85,7 +91,7 @@ class ToCome:
         self.values = ValuesChanges(partial(self.find, _IN_OWN_CLUSTER))
 
     async def wishes(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
-        """Who will have some of these objects."""
+        """Which of these objects a release or sync on its way will have, or may have, and which one that is."""
         found: dict[ObjectKey, Claimant] = {}
         syncs, releases = await self._coming(question)
         rights = self._rights(syncs, releases)
@@ -98,7 +104,7 @@ class ToCome:
             found |= await self._reached(sync.kustomization, sync.commits, wanted, question, rights)
         for coming in releases:
             own = coming.release.key
-            left = [key for key in keys if key not in found and key != own]  # what it is itself is for who brings it
+            left = [key for key in keys if key not in found and key != own]  # a HelmRelease is not its own object
             if isinstance(coming.wanted, RevisionObjects):
                 wanted = {key: claimant for key in left if (claimant := coming.wanted.claimant(own, key))}
             else:
@@ -120,13 +126,13 @@ class ToCome:
     async def _doubted(
         self, keys: list[ObjectKey], question: Question, commits: Commits, claimant: Claimant, item: Worked
     ) -> list[ObjectKey]:
-        """Of these objects, those that who cannot be built or rendered may want."""
+        """Of these objects, those that a release or Kustomization which cannot be rendered or built may want."""
         if await self._concerns(question, commits, item):
             return keys
         return self._near(keys, claimant, item) if question.concerns_near(commits) else []
 
     def _near(self, keys: Iterable[ObjectKey], claimant: Claimant, item: Worked | None) -> list[ObjectKey]:
-        """Of these objects, those that are in a namespace where somebody is, or has something."""
+        """Of these objects, those in a namespace that the claimant is in, installs into, or has objects in."""
         owner = claimant.by_name
         near = {owner.name.partition("/")[0], *(key.namespace for key in self.claims.held_by(owner).get("", ()))}
         if item is not None:
@@ -134,8 +140,8 @@ class ToCome:
         return [key for key in keys if key.namespace in near]
 
     async def _concerns(self, question: Question, commits: Commits, item: Worked) -> bool:
-        """Whether who cannot be built or rendered may want anything: one of these commits changed him, or what he is
-        made of."""
+        """Whether a release or Kustomization which cannot be rendered or built may want any object: a commit of the
+        question has changed it, or its source, or an object with its values."""
         if question.concerns(commits):
             return True
         asked = frozenset(question.commits or ())
@@ -143,8 +149,8 @@ class ToCome:
         return any([not asked.isdisjoint(await self._stamp_of(key, asked)) for key in made_of])
 
     async def _stamp_of(self, key: ObjectKey, asked: Commits) -> Commits:
-        """The commit that last changed an object, at most a moment ago for questions about the same commits: many that
-        cannot be rendered may be of one source, and each object to delete is a question."""
+        """The commit that last changed an object. For questions about the same commits it is remembered for a moment:
+        many releases that cannot be rendered may have the same source, and each object to delete is a question."""
         found = self._stamps.get((key, asked))
         if found is None:
             live = await self.find(_IN_OWN_CLUSTER, key)
@@ -153,7 +159,7 @@ class ToCome:
         return found
 
     async def unread(self, keys: Collection[ObjectKey], question: Question) -> dict[ObjectKey, Claimant]:
-        """What a commit that took objects from the asker may want for a sync: it cannot be read in whole."""
+        """Which of these objects a sync may want whose commit, one of the question's, cannot be read in whole."""
         found: dict[ObjectKey, Claimant] = {}
         unread: list[tuple[Claimant, Collection[ObjectKey]]] = []
         for sync, (commit, why) in self.claims.unread.items():
@@ -172,10 +178,11 @@ class ToCome:
         return found
 
     async def inside(self, key: ObjectKey, question: Question) -> Claimant | None:
-        """Who wants an object that would go with a Namespace or a definition, or is to have one that is there."""
+        """A claimant that wants, or will want, an object which exists and would go with ``key``, a Namespace or a
+        definition; None when there is none."""
         if key.kind == CRD:
             live = await self.find(release_of(question.asker), key)
-            # Of a definition in another cluster that is not known here: all kinds of its group.
+            # A definition in another cluster cannot be read here: then any kind of its group counts.
             names = (live or {}).get("spec", {}).get("names", {})
             goes: Callable[[ObjectKey], bool] = partial(_is_of_kind, key.name.partition(".")[2], names.get("kind"))
         elif (key.group, key.kind) == ("", "Namespace"):
@@ -186,14 +193,14 @@ class ToCome:
         return (
             await self._first_reached(self._inside_now(goes, question, leaving=False), question)
             or await self._inside_to_come(goes, question)
-            # Who was on his way may have arrived meanwhile.
+            # Once more: one that was on its way may have arrived meanwhile.
             or await self._first_reached(self._inside_now(goes, question, leaving=False), question)
             or await self._first_that_keeps(self.claims.kept_inside(goes, cluster=cluster, but=asker), question)
             or _about_to_go(self._inside_now(goes, question, leaving=True))
         )
 
     def _inside_now(self, goes: Callable[[ObjectKey], bool], question: Question, *, leaving: bool) -> list[Claimant]:
-        """Who has something inside, of those who are about to be removed or of the others."""
+        """The claimants that have something inside: those that are about to be removed (``leaving``), or the others."""
         inside = list(self.claims.inside(goes, cluster=question.cluster, but=question.asker))
         out = set(filter(self._leaves, {item.by_name for item in inside}))
         return [item for item in inside if (item.by_name in out) == leaving]
@@ -204,12 +211,12 @@ class ToCome:
         return claimant in self.leaving_syncs() or claimant in self.leaving_with_charts()
 
     def leaving_syncs(self) -> frozenset[Claimant]:
-        """The syncs that are about to be removed, and those that go with them."""
+        """The syncs that are about to be removed, and those that are removed with them."""
         return self.claims.leaving_syncs | frozenset(self.leaving())
 
     async def going(self, cluster: str) -> frozenset[Claimant]:
-        """The same, and those that go with a release in whose chart they are, unless somebody else is to have them in
-        this cluster."""
+        """``leaving_syncs``, and those in the charts of releases that are about to be removed, unless another is to
+        have them in this cluster."""
         leaving = self.leaving_syncs()
         with_charts = frozenset(self.leaving_with_charts()) - leaving
         if not with_charts:
@@ -218,7 +225,8 @@ class ToCome:
         return leaving | (with_charts - {sync.claimant.by_name for sync in coming})
 
     def going_by_account(self, but: Claimant) -> Iterator[tuple[ObjectKey, ObjectKey]]:
-        """Who is removed or about to be, other than ``but``, each with the ServiceAccount as which that is done."""
+        """The releases and Kustomizations that are being removed, or are about to be, each with the ServiceAccount as
+        which that is done; without ``but``."""
         leaving = {*self.leaving_with_charts()} - {but}
         known = self.kustomizations()
         items: list[Worked] = [it for it in known if Claimant("sync", it.key.namespaced_name) in leaving]
@@ -228,7 +236,7 @@ class ToCome:
                 yield item.key, ObjectKey("", "ServiceAccount", item.key.namespace, account)
 
     def releases(self, but: Claimant, cluster: str) -> list[HelmRelease]:
-        """The releases of a cluster that are not yet what they are to be, and are not to go."""
+        """The releases of a cluster that are on their way: not yet what they are to be, and not about to be removed."""
         out = {but, *self.claims.leaving}
         return [
             release
@@ -240,11 +248,13 @@ class ToCome:
         ]
 
     def goes(self, release: ObjectKey) -> bool:
-        """Whether one is being deleted, or about to be, or one is in whose chart it is: then it goes, too."""
+        """Whether a release is about to be removed, or being so: by itself, or because its HelmRelease is in the chart
+        of one that is."""
         return any(map(self._is_going, self.index.ancestry.lineage(release)))
 
     def _goes_along(self, release: ObjectKey) -> bool:
-        """The same; also when the Kustomization goes that has it, or a release that has that one in its chart."""
+        """As ``goes``; also because the Kustomization that has it is about to be removed, or a release whose chart has
+        that Kustomization."""
         return (
             self.goes(release)
             or Claimant("sync", self.index.ancestry.sync_above(release)) in self.leaving_with_charts()
@@ -257,7 +267,7 @@ class ToCome:
     async def is_reached(
         self, claimant: Claimant, key: ObjectKey, question: Question, rights: RightsToCome | None = None
     ) -> bool:
-        """Whether who wants an object could have it, as far as that is known; ``rights`` says which may come."""
+        """Whether a claimant may write an object, or may be about to get the right to (``rights``)."""
         item: Worked | None = None
         if claimant.kind == "sync":
             item, commits = self.reach.kustomization(claimant.name), known(self.claims.commits.get(claimant.by_name))
@@ -275,10 +285,10 @@ class ToCome:
         question: Question,
         rights: RightsToCome | None = None,
     ) -> dict[ObjectKey, Claimant]:
-        """Those of these objects that a release or Kustomization may write. Its rights may come with the very commit
-        that gives it an object, or later, when it has taken up other commits; those of one of which nobody can tell
-        what it wants only with somebody (``rights``), else whoever builds nothing from the repository of all would hold
-        everybody's objects. What is in another cluster is by its kubeConfig."""
+        """Those of these objects that a release or Kustomization may write, or has been given by a commit of the
+        question: its rights may come with that very commit, and then it counts also at later commits. If its wishes are
+        not known, it counts only when some RBAC object is on its way (``rights``); else a tenant whose build fails
+        would hold everybody's objects. In another cluster, all count: there the kubeConfig decides."""
         if question.cluster:
             return wanted
         found: dict[ObjectKey, Claimant] = {}
@@ -291,7 +301,7 @@ class ToCome:
         return found
 
     async def _coming(self, question: Question) -> tuple[list[ComingSync], list[_Coming]]:
-        """The syncs and releases with objects in a cluster that are on their way, each without the asker."""
+        """The syncs and releases with objects in the question's cluster that are on their way, without the asker."""
         syncs, releases = await self._unfolded(question)
         syncs, unsure = await self._with_values_to_come(syncs, {item.release.key for item in releases})
         asker, cluster = question.asker.by_name, question.cluster
@@ -299,13 +309,13 @@ class ToCome:
         return [sync for sync in syncs if sync.claimant.by_name != asker and sync.cluster == cluster], releases
 
     async def of_sync(self, sync: Claimant, cluster: str) -> list[ComingSync]:
-        """What a sync itself will want when it is on its way, or is to come again, be it in a chart."""
+        """The sync itself, if it is on its way, or is to come again (perhaps in a chart), with what it will want."""
         syncs, _ = await self._unfolded(Question(sync, cluster))
         return [item for item in syncs if item.claimant.by_name == sync and item.cluster == cluster]
 
     async def _unfolded(self, question: Question) -> tuple[list[ComingSync], list[_Coming]]:
-        """All syncs on their way, and the releases. A chart may have Kustomizations, and these HelmReleases with charts
-        again."""
+        """All syncs and releases on their way, also nested ones: a chart may have Kustomizations, and these
+        HelmReleases with charts again."""
         inner: dict[ObjectKey, Inner] = {}
         for _ in range(MAX_NESTING):
             syncs = await self.syncs(inner.values())
@@ -318,8 +328,8 @@ class ToCome:
     async def _with_values_to_come(
         self, syncs: list[ComingSync], moving: Collection[ObjectKey]
     ) -> tuple[list[ComingSync], list[_Coming]]:
-        """The syncs, and the releases that are on their way for this alone: of those whose variables or values a sync
-        is about to change nobody can tell what they will want. ``moving`` are on their way anyway."""
+        """The syncs, and further releases, whose variables or values a sync is about to change: what these will want is
+        not known. ``moving`` are releases that are on their way anyway."""
         if self.values.are_settled(syncs):
             return syncs, []
         releases = [release for release in self.index.releases() if release.key not in moving]
@@ -333,7 +343,7 @@ class ToCome:
         ]
 
     def _at_rest(self, coming: Collection[ObjectKey]) -> list[ComingSync]:
-        """The syncs that are not on their way, with what they have."""
+        """The syncs that are not on their way, with the objects that they have."""
         found = []
         for item in self.kustomizations():
             if item.key not in coming:
@@ -344,23 +354,23 @@ class ToCome:
     async def _releases(
         self, question: Question, syncs: Iterable[ComingSync]
     ) -> tuple[list[_Coming], dict[ObjectKey, Inner]]:
-        """What the releases that are on their way will have, and those in their charts and of ``syncs``, without the
-        asker itself; and the Kustomizations in the charts of all."""
+        """The releases that are on their way, those of ``syncs`` and those in the charts of all these, without the
+        asker; and the Kustomizations in these charts."""
         asker, cluster = question.asker, question.cluster
         inside: dict[ObjectKey, Inner] = {}
         found: list[_Coming] = []
         others = [*self.releases(asker, cluster), *self._upgraded(asker)]
         commits = {release.key: self._commits_of(release) for release in others}
         of_syncs = [(item, sync.commits) for sync in syncs for item in sync.releases if item.key not in commits]
-        # Those that are yet to be applied also where they are there as they were before.
+        # As the commits have them, also where the cluster still has an earlier state.
         brought = [(it.item, known(it.commit)) for it in self.claims.brought() if isinstance(it.item, HelmRelease)]
         for release, of in (*of_syncs, *brought):
             if cluster_of(release) == cluster:
                 others.append(release)
                 commits[release.key] = of
         for _ in range(MAX_NESTING):
-            # At once: none waits for another's chart. As one that is broken, one that is slow must not keep others
-            # from ever deleting anything.
+            # All at once, so that none waits for another's chart. A slow one must not keep others from ever deleting
+            # anything, just as a broken one must not.
             answers = await self.renderings.all(others, commits, question)
             inner: list[HelmRelease] = []
             for other, wanted in zip(others, answers, strict=True):
@@ -379,14 +389,14 @@ class ToCome:
         return found, inside
 
     async def _first_reached(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
-        """The first of those who want something inside of an object that could have it there."""
+        """The first claimant of something inside that may write it."""
         for claimant in list(claimants):
             if claimant.inside is not None and await self.is_reached(claimant, claimant.inside, question):
                 return claimant
         return None
 
     async def _first_that_keeps(self, claimants: Iterable[Claimant], question: Question) -> Claimant | None:
-        """The first of those who keep something inside that is there still."""
+        """The first claimant that keeps something inside which still exists."""
         for claimant in list(claimants):
             found = await self._first_reached([claimant], question)
             if found is not None and found.inside is not None and await self._is_there(found.inside, question):
@@ -394,13 +404,13 @@ class ToCome:
         return None
 
     async def _is_there(self, key: ObjectKey, question: Question) -> bool:
-        """What is in another cluster than the agent's is not seen from here, and so is taken to be."""
+        """Whether an object exists. For a sync's object in another cluster it is not known here: True."""
         elsewhere = bool(question.cluster) and question.asker.kind == "sync"
         return elsewhere or await self.find(release_of(question.asker), key) is not None
 
     async def _inside_to_come(self, goes: Callable[[ObjectKey], bool], question: Question) -> Claimant | None:
-        """What is not there yet is made anew where it is to be. Of one that cannot be rendered nothing is known: what
-        may be for it is kept by somebody."""
+        """A claimant that will want an object inside which exists already (one that does not is created later, in a new
+        Namespace). Those that cannot be rendered do not count: an object that may be for them is kept by its sync."""
         syncs, releases = await self._coming(question)
         wishes: list[tuple[Worked, Commits, Claimant, Collection[ObjectKey]]] = [
             (sync.kustomization, sync.commits, sync.claimant, sync.keys) for sync in syncs
@@ -417,7 +427,7 @@ class ToCome:
         return None
 
     def _upgraded(self, asker: Claimant) -> list[HelmRelease]:
-        """The asker, when it is a release that goes on: the HelmReleases in its chart are to have something, too."""
+        """The asker, if it is a release that is being upgraded: HelmReleases in its new chart may want objects."""
         release = self.index.get(release_of(asker)) if asker.kind == "HelmRelease" else None
         goes = release is None or release.metadata.deletion_timestamp or self.index.is_leaving(release.key)
         return [] if goes or release is None or self.index.is_done(release.key) else [release]
@@ -433,7 +443,7 @@ def _about_to_go(inside: list[Claimant]) -> Claimant | None:
 
 
 def release_of(claimant: Claimant) -> ObjectKey:
-    """The HelmRelease of a claimant; of a sync none that is there, and so the agent's own cluster."""
+    """The HelmRelease of a claimant. For a sync, the key of none that exists: for ``Find``, the agent's own cluster."""
     namespace, _, name = claimant.name.partition("/")
     return ObjectKey(HELM_GROUP, HELM_RELEASE, namespace, name if claimant.kind == "HelmRelease" else "")
 

@@ -1,5 +1,5 @@
-"""ConfigMaps and Secrets that syncs are about to change, or just have: whoever has values or variables from one may not
-have heard of that yet, so nobody can tell what he will want."""
+"""ConfigMaps and Secrets that syncs are changing, or have just changed: releases and Kustomizations with values or
+variables from them may not have heard of it yet, so that it is not known what they will want."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from gitsync.release.wanted.reach import Worked
 
 #: ConfigMaps and Secrets whose content is remembered, and for how many seconds.
 _MOST_VALUES, _MOMENT = 100, 1.0
-#: Seconds for those who have values from one to hear that it was changed, and of how many that is remembered.
+#: Seconds until all have heard of a changed ConfigMap or Secret; and how many changed ones are remembered.
 _UNSETTLED, _MOST_UNSETTLED = 5.0, 10_000
 
 
 class ValuesChange(NamedTuple):
-    """Who changes a ConfigMap or Secret, and by which commits."""
+    """A ConfigMap or Secret that is being changed, by which sync and commits."""
 
     key: ObjectKey
     claimant: Claimant
@@ -36,22 +36,22 @@ class ValuesChange(NamedTuple):
 
     @property
     def told(self) -> str:
-        """In words."""
+        """The change, in words."""
         return f"{self.key} is about to be changed by {self.claimant}"
 
 
 @dataclass(frozen=True)
 class Changing:
-    """The changes that some have yet to hear of."""
+    """The changes that some releases and Kustomizations have yet to hear of."""
 
     changes: Mapping[ObjectKey, ValuesChange]
 
     def of(self, user: Worked) -> ValuesChange | None:
-        """One that a release or Kustomization has values or variables from."""
+        """The change of an object from which a release or Kustomization takes values or variables; None for none."""
         return next((self.changes[key] for key in user.value_sources() if key in self.changes), None)
 
     def doubted(self, sync: ComingSync) -> ComingSync:
-        """The sync, with the doubt that such a change brings."""
+        """The sync, with the change as its ``doubt`` if it takes variables from a changed object."""
         if (change := self.of(sync.kustomization)) is None:
             return sync
         claimant = sync.claimant._replace(doubt=sync.claimant.doubt or change.told)
@@ -60,18 +60,18 @@ class Changing:
 
 @dataclass
 class ValuesChanges:
-    """Remembers them. ``find`` reads an object of the agent's own cluster."""
+    """Remembers these changes. ``find`` reads an object of the agent's own cluster."""
 
     find: Callable[[ObjectKey], Awaitable[Manifest | None]]
     _unsettled: TTLCache[ObjectKey, ValuesChange] = field(default_factory=lambda: TTLCache(_MOST_UNSETTLED, _UNSETTLED))
-    #: What was in them a moment ago, as digests.
+    #: Digests of the content of ConfigMaps and Secrets, as read a moment ago.
     _digests: TTLCache[ObjectKey, str] = field(default_factory=lambda: TTLCache(_MOST_VALUES, _MOMENT))
-    #: Called when those of a change have had time to hear of it.
+    #: Called when all have had time to hear of the changes.
     on_settled: Callable[[], None] = lambda: None
     _settling: asyncio.TimerHandle | None = None
 
     def note(self, key: ObjectKey, sync: Claimant, commit: str) -> None:
-        """A sync is about to write an object, which may be one of these."""
+        """A sync is about to write an object. Remembered if that is a ConfigMap or Secret."""
         if is_values(key):
             self._unsettle(ValuesChange(key, sync, known(commit)))
 
@@ -91,19 +91,21 @@ class ValuesChanges:
         self.on_settled()
 
     def has_news(self, user: Worked) -> bool:
-        """Whether one that somebody has values or variables from has just been changed, or is about to be."""
+        """Whether an object from which ``user`` takes values or variables is being changed, or has just been."""
         return any(key in self._unsettled for key in user.value_sources())
 
     def are_settled(self, syncs: Iterable[ComingSync]) -> bool:
-        """Whether none of these syncs, which are on their way, changes any, and nobody just has."""
+        """Whether nothing is being changed: none of these syncs, which are on their way, has a ConfigMap or Secret, and
+        none was changed just now."""
         return not self._unsettled and not any(sync.values for sync in syncs)
 
     async def changing(self, syncs: Sequence[ComingSync], releases: Sequence[HelmRelease]) -> Changing:
-        """Those that these, which are all that there are, have values or variables from."""
+        """The changes of objects from which these syncs and releases, which are all that there are, take values or
+        variables."""
         users: tuple[Worked, ...] = (*(sync.kustomization for sync in syncs), *releases)
         referred = {key for user in users for key in user.value_sources()}
         found = await self._changing(syncs, referred)
-        for _ in range(MAX_NESTING):  # who has variables from one may have values for others in turn
+        for _ in range(MAX_NESTING):  # a sync with changed variables may have values for others in turn
             now = Changing(found)
             doubted = [now.doubted(sync) for sync in syncs if now.of(sync.kustomization) is not None]
             news = {
@@ -127,8 +129,8 @@ class ValuesChanges:
         return {key: change for key, change in self._unsettled.items() if key in keys}
 
     async def _data_of(self, key: ObjectKey) -> str:
-        """What is in one, as a digest, at most a second old: many ask at once, and who is told too late that it was
-        changed asks again."""
+        """A digest of a ConfigMap's or Secret's content, at most a second old: many ask at once, and if a change is
+        seen too late, the question is asked again."""
         found = self._digests.get(key)
         if found is None:
             found = self._digests[key] = data_digest(await self.find(key))
@@ -136,13 +138,13 @@ class ValuesChanges:
 
 
 def is_values(key: ObjectKey) -> bool:
-    """Whether others may have values or variables from an object."""
+    """Whether others may take values or variables from an object: a ConfigMap or a Secret."""
     return not key.group and key.kind in ("ConfigMap", "Secret")
 
 
 def data_digest(manifest: Manifest | None) -> str:
-    """Of what is in a ConfigMap or Secret, be it one out of Git; "" for none that is there. What others have put into a
-    live one of ours is none of it."""
+    """A digest of the content of a ConfigMap or Secret, from Git or live; "" for None. Keys that others have added to a
+    live one of a sync do not count."""
     if manifest is None:
         return ""
     texts: dict[str, Any] = manifest.get("stringData") or {}
@@ -153,7 +155,7 @@ def data_digest(manifest: Manifest | None) -> str:
 
 
 def _of_others(live: Manifest) -> set[str]:
-    """The keys that others have put into it and a sync has not; none where no sync has put in anything."""
+    """The keys of the data that only others have set, and no sync; none where no sync has set any."""
     names: dict[bool, set[str]] = {True: set(), False: set()}
     for entry in live["metadata"].get("managedFields") or ():
         fields = (entry.get("fieldsV1") or {}).get("f:data") or {}

@@ -1,8 +1,7 @@
 """Who wants an object of a release: asked before one is deleted, and before one is taken from somebody.
 
-What releases have is known from their inventories (``status.inventory``), what they will have that are on their way is
-asked of ``tocome``: so an object that one release of a commit drops and another of the same commit gains survives also
-when the first is quicker.
+What releases have is known from their inventories (``status.inventory``); what they will have, ``tocome`` finds out. So
+an object that a commit moves from one release to another survives also when the first release is upgraded sooner.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from gitsync.release.wanted.takenobjects import TakenObjects
 from gitsync.release.wanted.tocome import Find, ToCome
 from gitsync.runtime.progress import telling
 
-#: Seconds since the start that a deletion waits for the first commit, which may want what is to go; and that in words.
+#: Seconds since the start for which deletions wait for the first commit, which may want the objects; and the words.
 FIRST_COMMIT_TIMEOUT = 120.0
 _FIRST_COMMIT = "the first commit since the start to be read"
 #: Seconds that a deletion waits for a sync to have applied the HelmReleases of its commit.
@@ -44,8 +43,8 @@ COMMIT_TIMEOUT = 60.0
 
 @dataclass
 class WantedObjects:
-    """Answers for all releases. ``objects_of`` renders one, ``find`` reads an object; ``wake`` is called with a
-    HelmRelease that waited for an object which somebody has let go."""
+    """Answers for all releases. ``objects_of`` renders a release, ``find`` reads an object; ``wake`` is called with a
+    HelmRelease that has waited for an object when that is let go of."""
 
     index: ReleaseIndex
     claims: ObjectClaims
@@ -58,7 +57,7 @@ class WantedObjects:
         self.index.subscribe(self._on_release_change)
         self.index.on_commit_applied.append(self._ask_for_leftovers)
         self.claims.on_release.append(self._on_claim_dropped)
-        #: The releases whose leftovers are to be looked at again.
+        #: The releases whose leftovers are to be checked again.
         self._ask_again: set[ObjectKey] = set()
         self.to_come = ToCome(self.index, self.claims, self.objects_of, self.find)
         self.holders = Holders(self.index, self.claims, self.to_come)
@@ -71,7 +70,7 @@ class WantedObjects:
         return any(str(ref_of(found)) == release for found in self.index.releases())
 
     def to_be_changed(self, release: ObjectKey) -> str:
-        """Why a release may be another one in a moment, or be removed; "" when nothing of the kind is on its way."""
+        """Why a release may be changed in a moment, or removed; "" when nothing of the kind is on its way."""
         if self.index.is_leaving(release):
             return f"{release} is about to be removed"
         return self.yet_to_take_up(release)
@@ -86,13 +85,15 @@ class WantedObjects:
         return f"sync {above!r}, which has it in Git, has yet to take up {revision}"
 
     def leftovers_may_go(self, key: ObjectKey) -> bool:
-        """Whether something has happened since this was last asked that may end what a release's leftovers wait for."""
+        """Whether, since the last call, something has happened that may decide what becomes of a release's
+        leftovers."""
         found = key in self._ask_again
         self._ask_again.discard(key)
         return found
 
     def _ask_for_leftovers(self) -> None:
-        """All that a commit wants is known now; or who takes values from it has had time to hear of it."""
+        """Have all leftovers checked again: all that a commit wants is known now, or all who take values from it have
+        had time to hear of it."""
         for key in self.index:
             if (manifest := self.index.manifest(key)) is not None and leftovers_of(manifest):
                 self._ask_again.add(key)
@@ -107,12 +108,11 @@ class WantedObjects:
         commits: Collection[str] | None = (),
         present: Collection[str] = (),
     ) -> dict[ObjectKey, Claimant]:
-        """Of these objects, those that somebody else wants than ``asker``, and who. ``commits`` are those that the
-        asker is acting on: a release that one of them changed may want anything while it cannot be rendered (None:
-        any release may). ``present``: see Question.
+        """Of these objects, those that a claimant other than ``asker`` wants or may want, and which one.
+        ``cluster``, ``commits`` and ``present`` are as in Question.
 
-        Waits for the first commit since the start, and for a sync that is applying HelmReleases at this moment. Raises:
-        RetryableError when that does not end.
+        Waits for the first commit since the start, and for syncs that are applying HelmReleases. Raises: RetryableError
+        when that takes too long.
         """
         await self.first_commit()
         await self._commits_applied()
@@ -127,7 +127,7 @@ class WantedObjects:
                     self.taken.note_left(claimant.by_name, key)
             found |= wishes
         found |= await self.to_come.unread([key for key in rest if key not in found], question)
-        # Who was on his way may have arrived while the others were asked.
+        # Once more: one that was on its way may have arrived meanwhile.
         found |= await self._had([key for key in rest if key not in found], question, asked)
         inside = [(key, await self.to_come.inside(key, question)) for key in rest if key not in found]
         return found | {key: claimant for key, claimant in inside if claimant is not None}
@@ -135,8 +135,8 @@ class WantedObjects:
     async def _had(
         self, keys: Iterable[ObjectKey], question: Question, asked: dict[ObjectKey, list[Claimant]]
     ) -> dict[ObjectKey, Claimant]:
-        """Of these objects, those that somebody has already and goes on wanting, and who. ``asked`` are the claimants
-        that have been asked, by object."""
+        """Of these objects, those that a claimant has already and goes on wanting, and which one. ``asked`` has, by
+        object, the claimants that have been looked at already."""
         found: dict[ObjectKey, Claimant] = {}
         for key in keys:
             claimants = self.claims.claimants(key, cluster=question.cluster, but=question.asker)
@@ -149,8 +149,8 @@ class WantedObjects:
         return found
 
     async def first_commit(self) -> None:
-        """Return when it has been read: until then nobody knows what Git wants, nor by which commits; not for ever, for
-        the repository may be away."""
+        """Return when the sync of the settings has read its first commit since the start: before, it is not known what
+        Git wants. Not later than FIRST_COMMIT_TIMEOUT seconds after the start, since the repository may be away."""
         if not (first := self.claims.first_commit).is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience_ends - time.monotonic()), telling(lambda: _FIRST_COMMIT):
@@ -167,7 +167,7 @@ class WantedObjects:
             ) from None
 
     async def claim(self, release: HelmRelease, keys: Iterable[ObjectKey], hooks: Iterable[ObjectKey]) -> None:
-        """``release`` is about to have these objects, and to run these hooks.
+        """Claim these objects and hooks for the next revision of ``release``.
 
         Raises: ObjectTaken when a sync or another release has one and goes on wanting it.
         """
@@ -188,7 +188,7 @@ class WantedObjects:
         self.claims.set(me, "hooks", run, cluster=cluster)
 
     async def objects_taken(self, release: HelmRelease) -> bool:
-        """Whether others have taken objects of what is deployed as ``release`` since that last applied them."""
+        """Whether others have taken objects of the deployed revision of ``release`` since it was applied."""
         if self.taken.has_left(Claimant.of_release(release.key)):
             await self.first_commit()
             if self.index.is_leaving(release.key):
@@ -196,7 +196,8 @@ class WantedObjects:
         return await self.taken.of(release)
 
     def _ask_itself(self, hold: Hold) -> None:
-        """Somebody leaves an object to the release that is deployed with it: it looks whether that is still so."""
+        """Another leaves an object to the release that is deployed with it: wake that release, so that it looks whose
+        the object is."""
         owner = hold.claimant.by_name
         if hold.owner is None or hold.key not in self.claims.keys(owner, "deployed"):
             return
@@ -204,7 +205,7 @@ class WantedObjects:
             self.wake(hold.owner)
 
     def _is_leaving(self, release: ObjectKey) -> bool:
-        """Whether a release is about to be removed, alone or with the sync that it is of."""
+        """Whether a release is about to be removed, by itself or with its sync."""
         if self.claims.is_leaving(Claimant.of_release(release)):
             return True
         above = self.index.ancestry.sync_above(release)
@@ -224,7 +225,7 @@ class WantedObjects:
             return
         if is_current(after):
             self.claims.set(claimant, "hooks", ())
-        if is_current(after) or ready_of(after).get("status") == "False":  # what failed drops nothing
+        if is_current(after) or ready_of(after).get("status") == "False":  # no upgrade is under way that drops any
             self.claims.set_leaving_syncs(claimant, ())
         if before is None or _inventory(before) != _inventory(after):
             keys = inventory_keys(after)

@@ -47,7 +47,7 @@ def job(world: World, key: Key) -> None:
             "ready": ready,
             "terminating": 0,
             "uncountedTerminatedPods": {},
-            **(_ended(end, succeeded) if end else _suspended(spec, status)),
+            **(_ended(end) if end else _suspended(spec, status)),
         },
     )
 
@@ -59,7 +59,7 @@ def _end(spec: Manifest, succeeded: int, failed: int) -> str:
     return "Complete" if succeeded >= spec.get("completions", 1) else ""
 
 
-def _ended(end: str, succeeded: int) -> Manifest:
+def _ended(end: str) -> Manifest:
     time = now()
     if end == "Failed":
         reason, message = "BackoffLimitExceeded", "Job has reached the specified backoff limit"

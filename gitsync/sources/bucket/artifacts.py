@@ -1,4 +1,4 @@
-"""Artifacts of buckets, each listed in turns, fetched when its list is another one, and kept on disk by digest."""
+"""Artifacts of buckets: listed, fetched when the list has changed, and kept on disk by digest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gitsync.tree import Tree, TreeEntry
 from gitsync.treememory import TreeMemory
 
 _FOLDER = "buckets"
-#: Of files in all that is known, together.
+#: Files of all artifacts that are remembered, together.
 _MOST_FILES = 100_000
 #: Objects of a bucket that are fetched at once.
 _AT_ONCE = 8
@@ -50,7 +50,7 @@ class BucketArtifacts:
         await self._fetching.close()
 
     async def known(self, spec: BucketSpec) -> BucketArtifact | None:
-        """What was found last, in an earlier life too; None before that. Asks nobody."""
+        """The artifact that was found last, also before a restart; None when there is none. Makes no request."""
         found = self._known.get(spec.id)
         if found is None:
             found = BucketArtifact.read(await asyncio.to_thread(self._store.data, _FOLDER, spec.id))
@@ -59,9 +59,9 @@ class BucketArtifacts:
         return found
 
     async def refresh(self, spec: BucketSpec) -> tuple[BucketArtifact, bool]:
-        """What the bucket has now, fetched if its list is another than before, and whether it is.
+        """The bucket's present artifact, fetched if its list has changed; and whether it has.
 
-        Concurrent calls for the same are one. What was found before stays in use when this fails.
+        Concurrent calls for the same bucket share one request. When this fails, the artifact before stays in use.
         Raises: SourceMissing, ArtifactError, SourceError, SourceUnavailable.
         """
         place, work = spec.place, partial(self._refresh, spec)
@@ -70,11 +70,12 @@ class BucketArtifacts:
         )
 
     async def look(self, spec: BucketSpec) -> int:
-        """How many objects that count the bucket has now. None is fetched. Raises: as ``refresh``."""
+        """How many objects the artifact would have now. None is fetched. Raises: as ``refresh``."""
         return len(await self._listed(spec))
 
     async def tree(self, spec: BucketSpec, artifact: BucketArtifact) -> Tree:
-        """Its files. What is gone from disk is fetched once more when it is read, as it was listed. Raises: NoRoom."""
+        """The artifact's files. One that is gone from disk is fetched again when it is read, if it is still as it was
+        listed. Raises: NoRoom."""
         key = (_FOLDER, spec.id, artifact.digest)
         making = partial(asyncio.to_thread, self._tree, spec, artifact)
         return self._memory.get(key) or await self._memory.make(key, spec.place.owner, making)
@@ -88,7 +89,7 @@ class BucketArtifacts:
         return Tree(artifact.revision, entries, partial(self._read, spec, artifact, places), beside=(places,))
 
     def forget(self, spec: BucketSpec) -> None:
-        """Drops what is known of it; nobody refers to it any more."""
+        """Drops what is known of the bucket; nothing refers to it any more."""
         self._known.pop(spec.id, None)
 
     async def _refresh(self, spec: BucketSpec) -> tuple[BucketArtifact, bool]:
@@ -106,7 +107,7 @@ class BucketArtifacts:
         return artifact, True
 
     async def _listed(self, spec: BucketSpec) -> list[Item]:
-        """The objects that count, now."""
+        """The objects of the artifact as the bucket has them now."""
         place = spec.place
         async with self._buckets.conversation(place):
             items = await self._buckets.items(place, spec.prefix)
@@ -129,7 +130,7 @@ class BucketArtifacts:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(_AT_ONCE):
                         group.create_task(some())
-            except BaseExceptionGroup as errors:  # the first says why; who waits knows nothing of groups
+            except BaseExceptionGroup as errors:  # callers expect a single error: the first
                 raise errors.exceptions[0] from None
         return found
 
@@ -170,7 +171,7 @@ class BucketArtifacts:
 
 
 def _place(text: str) -> tuple[int, int]:
-    """Where the content of a file begins in what the store keeps, and its size."""
+    """Where the content of a file begins in the store's file, and its size."""
     begin, size = map(int, text.split())
     return begin, size
 

@@ -16,8 +16,8 @@ _LEAVE_OUT = "rename or remove it, or leave it out by spec.ignore or the bucket'
 
 
 def chosen(items: Iterable[Item], sourceignore: bytes | None, ignore: str | None, where: str) -> list[Item]:
-    """The objects that count, sorted by key. As with Flux only the .sourceignore at the bucket's root does, and without
-    any patterns nothing is left out. ``where`` is the bucket, for messages.
+    """The objects of the artifact, sorted by key. As with Flux, only the .sourceignore at the bucket's root counts, and
+    without any patterns nothing is left out. ``where`` is the bucket, for messages.
 
     Raises: ArtifactError for patterns that cannot be read, for keys that name no file below a directory, and for too
     much.

@@ -1,4 +1,4 @@
-"""What of a bucket is wanted, and what was found: plain data."""
+"""Which objects of a bucket are wanted, and the artifact that was found. Plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chart: as somebody asks for it, and as a source has it."""
+"""A chart: as a HelmRelease or HelmChart asks for it, and as a source has it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class WantedChart:
-    """What a HelmRelease's ``spec.chart`` or a HelmChart asks for: ``by`` whom, of which ``source``. ``release`` is the
-    HelmRelease, None for a HelmChart."""
+    """The chart that a HelmRelease's ``spec.chart`` or a HelmChart (``by``) asks for, of this ``source``. ``release``
+    is the HelmRelease, None for a HelmChart."""
 
     by: ObjectKey
     source: ObjectKey
@@ -29,7 +29,7 @@ class WantedChart:
 
     @classmethod
     def of(cls, asking: HelmRelease | HelmChart) -> WantedChart | None:
-        """None for a HelmRelease that names an object which stands for its chart."""
+        """The chart that an object asks for; None for a HelmRelease with ``chartRef``."""
         if isinstance(asking, HelmChart):
             return cls(asking.key, asking.source, asking.spec.choice)
         if asking.spec.chart is None:
@@ -43,15 +43,15 @@ class WantedChart:
 
     @property
     def by_revision(self) -> bool:
-        """Whether each revision of its source makes it another chart."""
+        """Whether each revision of its source counts as another chart (``reconcileStrategy: Revision``)."""
         return self.choice.reconcile_strategy == "Revision"
 
 
 @dataclass(frozen=True, slots=True)
 class ChartArtifact:
     """A chart that is known to exist. ``digest`` identifies its content (``sha256:...`` of the archive, or the Git tree
-    it stands in); ``load`` brings it here, from a cache when it can. ``values_files`` are those that its default values
-    are out of, () for its own values.yaml."""
+    of its folder); ``load`` loads it, from a cache if possible. ``values_files`` are the files of its default values,
+    () for its own values.yaml."""
 
     name: str
     version: str
@@ -61,7 +61,7 @@ class ChartArtifact:
 
     @property
     def content(self) -> str:
-        """The same as 64 hex digits, whatever it is known by."""
+        """The digest as 64 hex digits, whichever form it has."""
         if _SHA256.fullmatch(self.digest):
             return self.digest.removeprefix("sha256:")
         return hashlib.sha256(self.digest.encode()).hexdigest()

@@ -54,7 +54,7 @@ class ChartTrees:
 
 
 def _instead(chart: Chart) -> dict[str, bytes]:
-    """What stands in a chart in the place of what is in its archive, by path: with Flux it is packed once more."""
+    """Files of a chart that differ from those in its archive, by path: as Flux has them, which packs a chart again."""
     found = {}
     if chart.packed.values is not None:
         found["values.yaml"] = chart.packed.values

@@ -1,4 +1,4 @@
-"""HelmCharts as a commit would have them, and who knows which chart one stands for."""
+"""Finds the charts of HelmCharts: the interface, and HelmCharts as a commit would have them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ChartLookup(Protocol):
     """Knows the HelmCharts: those of a cluster as they were last read, or as a commit would have them."""
 
     async def artifact_of(self, key: ObjectKey) -> ChartArtifact:
-        """What a HelmChart stands for.
+        """The chart of a HelmChart.
 
-        Raises: SourceNotReady when there is none, or nothing could be had by it as it is now.
+        Raises: SourceNotReady when there is no such HelmChart, or no chart was found by its present spec.
         """
 
 

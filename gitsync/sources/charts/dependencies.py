@@ -1,9 +1,8 @@
-"""Charts in a tree with what they depend on: folders of the same tree, and charts of chart repositories.
-
-As in Flux, what is in a chart's ``charts/`` is taken from there; a lock file says which version, else the range does;
-``file://`` paths are looked up in the same tree, URLs among the HelmRepositories of the source's namespace, and one
-that nobody has declared is read without credentials. Other than in Flux, a dependency in the tree may have dependencies
-of its own, which are built in the same way.
+"""Charts in a tree with their dependencies: folders of the same tree, and charts of chart repositories.
+ As in Flux, a dependency in a chart's ``charts/`` is taken from there; the version is that of the lock file, else the
+range's; ``file://`` paths are looked up in the same tree, URLs among the HelmRepositories of the source's namespace,
+and a URL without a HelmRepository is read without credentials. Unlike in Flux, a dependency in the tree may have
+dependencies of its own, which are built in the same way.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Local:
     that have to be fetched."""
 
     path: str
-    #: Of the folder (``Tree.directory_digest``).
+    #: The digest of the folder (``Tree.directory_digest``).
     digest: str
     name: str
     version: str
@@ -52,7 +51,7 @@ class Local:
 
     @property
     def content(self) -> str:
-        """What identifies all of it: the folder's digest, where there is nothing else."""
+        """Identifies the folder with all its dependencies; the folder's digest if it has none."""
         if not self.local:
             return self.digest
         parts = "\0".join(f"{item.name}={item.digest}" for item in self.all())
@@ -60,7 +59,7 @@ class Local:
 
 
 class LocalDependencies:
-    """Follows ``file://`` dependencies. What a folder says of itself is remembered by the folder's digest."""
+    """Follows ``file://`` dependencies. The head of a chart is remembered by its folder's digest."""
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers

@@ -35,8 +35,8 @@ _PATH_HINT = "correct spec.chart.spec.chart: it is counted from the root of the 
 
 
 class TreeCharts:
-    """Finds charts in trees. A chart's digest is that of the directory that it stands in, with those of what it depends
-    on outside of that: a commit that leaves all of it alone changes nothing."""
+    """Finds charts in trees. A chart's digest is made of its directory's and of those that it depends on outside of
+    that: a commit that changes none of these is no news."""
 
     def __init__(self, repositories: RepositoryLookup, fetched: ChartRepositories) -> None:
         self._charts = fetched.charts
@@ -46,7 +46,7 @@ class TreeCharts:
         self._urls: dict[ObjectKey, frozenset[str]] = {}
 
     async def locate(self, wanted: WantedChart, artifact: Artifact) -> ChartArtifact:
-        """The chart that somebody asks for, in this artifact.
+        """The chart that is asked for, in this artifact.
 
         Raises: SourceNotReady, ChartNotFound, ChartError, ChartRepositoryUnavailable.
         """
@@ -72,7 +72,7 @@ class TreeCharts:
         where = f"{source.kind} '{source.namespaced_name}' at {shortened(artifact.revision)}"
         path = await asyncio.to_thread(chart_folder, await artifact.tree.entries(), where)
         local = await self._local.of(artifact.tree, path, by.namespace)
-        assert local is not None  # it holds Chart.yaml
+        assert local is not None  # chart_folder has found its Chart.yaml
         revision = _digest_in(artifact.revision)
         build = revision.rpartition(":")[2][:_SHOWN]
         return await self._located(by, source, artifact.tree, local, build, revision)
@@ -80,8 +80,8 @@ class TreeCharts:
     async def _located(
         self, by: ObjectKey, source: ObjectKey, tree: Tree, local: Local, build: str, revision: str = ""
     ) -> ChartArtifact:
-        """The chart of a folder, its version with this build metadata, "" for its own. ``revision`` is what a status
-        shows of its artifact."""
+        """The chart of a folder; its version gets ``build`` as build metadata, if any. ``revision`` is that of its
+        artifact, for a status."""
         folders = list(local.all())
         self._note(by, folders)
         namespaces = (source.namespace, by.namespace)
@@ -89,7 +89,7 @@ class TreeCharts:
         content = _digest(local, fetched)
         digest = f"{revision}+{content}" if revision else f"git:{content}" + (f"+{build}" if build else "")
         load = partial(self._load, tree, local, fetched, digest, by.namespace, build)
-        if digest not in self._loadable:  # a chart that Helm does not take is said to be none at once
+        if digest not in self._loadable:  # load it once now, so that a chart that Helm refuses is an error here
             await load()
             self._loadable[digest] = True
         version = semver.with_build(local.version, build) if build else local.version
@@ -129,7 +129,7 @@ async def _pack(tree: Tree, local: Local, fetched: Mapping[str, Sequence[Fetched
 
 
 def _digest_in(revision: str) -> str:
-    """What a HelmRelease's status has of a revision, as with Flux: of one with a version the digest; "" without one."""
+    """The digest in a revision, for a HelmRelease's status, as Flux has it; "" when there is none."""
     if ":" not in revision:
         return ""
     tag, _, digest = revision.rpartition("@")
@@ -144,8 +144,8 @@ def _digest(local: Local, fetched: Mapping[str, Sequence[Fetched]]) -> str:
 
 
 async def content_id(wanted: WantedChart, artifact: Artifact, local: LocalDependencies) -> str | None:
-    """What changes when an artifact has another chart for a release: other files in its folder, in the folders that it
-    depends on, or in its valuesFiles; with each commit where that is asked for. None when there is no such folder.
+    """Identifies the chart that an artifact has for a release: the files in its folder, in the folders that it depends
+    on, and its valuesFiles; also the commit, if each revision counts. None when there is no such folder.
 
     Raises: ChartError; what the tree raises.
     """

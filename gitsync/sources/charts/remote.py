@@ -43,8 +43,8 @@ class RemoteDependencies:
         self._current: TTLCache[str, bool] = TTLCache(_MAX_UNDECLARED, UNDECLARED_INTERVAL)
 
     async def of(self, chart: Local, namespaces: Collection[str]) -> list[Fetched]:
-        """Those of one folder, in versions as their indexes have them now. ``namespaces`` are where HelmRepositories
-        are looked for.
+        """The remote dependencies of one folder, by the present indexes. HelmRepositories are looked for in
+        ``namespaces``.
 
         Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable, each naming chart and dependency.
         """
@@ -79,7 +79,7 @@ class RemoteDependencies:
         spec = RepositorySpec(url=url, timeout=_TIMEOUT, owner=min(namespaces, default=""))
         if spec.id not in self._current:
             self._current[spec.id] = True
-            with suppress(ChartRepositoryUnavailable):  # what was read before stays in use; else resolving says so
+            with suppress(ChartRepositoryUnavailable):  # an index read before stays in use; without one, resolve raises
                 await self._fetched.refresh(spec)
         return spec
 

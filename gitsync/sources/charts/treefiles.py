@@ -17,16 +17,16 @@ from gitsync.tree import Entries, Tree, TreeEntry
 _CHART = "Chart.yaml"
 _IGNORE = ".helmignore"
 _LONGEST_FOUND = 200
-#: What is read at once, in bytes.
+#: Bytes that are read at a time.
 _BATCH = 4 << 20
 _IGNORED = "name what templates do not read in the chart's .helmignore"
 
 
 def chart_folder(entries: Entries, where: str) -> str:
-    """The one folder of an artifact that is a chart, "" for the artifact itself. As Helm reads an archive, all of it is
-    the chart. Takes long: for threads.
+    """The one folder of an artifact that is the chart, "" for the artifact itself. As in an archive, there must be
+    nothing beside it. Takes long: call it in a thread. ``where`` is the artifact, for messages.
 
-    Raises: ChartError, which says ``where`` there is none.
+    Raises: ChartError when there is none.
     """
     if entries.find(_CHART) is not None:
         return ""
@@ -68,7 +68,7 @@ async def some_files(tree: Tree, path: str, names: Sequence[str]) -> dict[str, T
 async def packed(
     tree: Tree, files: Mapping[str, TreeEntry], spool: Spool, archives: Mapping[str, Body] | None = None
 ) -> Body:
-    """Files of a chart's directory as its archive, with ``archives`` among them; never are all of them in memory.
+    """Files of a chart's directory packed into an archive, with ``archives`` added; they are never all in memory.
 
     Raises: ChartError when they are no chart; NoRoom; what the tree raises.
     """

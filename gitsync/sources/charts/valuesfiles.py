@@ -24,8 +24,8 @@ def with_values_files(
 ) -> ChartArtifact:
     """``artifact`` with the default values that ``spec`` asks for; the same when it asks for none.
 
-    The files are the chart's own, unless ``read`` brings them by path; ``content`` identifies what it would bring.
-    ``found`` are those that count, all that are asked for when nobody says. ``owner`` is on whose behalf.
+    The files are the chart's own, unless ``read`` gives them by path; then ``content`` identifies them. ``found`` are
+    the files that exist, None for all that ``spec`` names. ``owner`` is for whom it is done.
     """
     paths, ignore_missing = spec.all_values_files(), spec.ignore_missing_values_files
     if not paths:

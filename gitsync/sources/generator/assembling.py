@@ -1,5 +1,5 @@
-"""One artifact of an ArtifactGenerator: a tree of files of other trees, of what archives among them hold, and of what
-is merged of several. Of all that nothing is stored but what archives hold: the rest is read where it is."""
+"""One artifact of an ArtifactGenerator: a tree of files of other trees, of files extracted from archives, and of files
+merged from several. Only extracted files are stored: all others are read from their own trees."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gitsync.tree import ReadBlobs, Tree, TreeEntry
 from gitsync.treememory import TreeMemory
 from gitsync.untar import MAX_UNPACKED
 
-#: What one file is merged of, in bytes, and archives that are extracted into one artifact.
+#: Bytes of the files that one file is merged from; and archives that are extracted into one artifact.
 MAX_MERGED_SIZE = 4 << 20
 MAX_ARCHIVES = 100
 
@@ -51,7 +51,7 @@ class Assembler:
     async def _extracted(
         self, artifact: OutputArtifact, sources: Mapping[str, Tree], listings: Mapping[str, Listing]
     ) -> dict[str, Tree]:
-        """What archives hold, by what the files are called that are of one."""
+        """The trees of the archives to extract, by the name (``origin``) that their files have."""
         if all(it.strategy != "Extract" for it in artifact.copy_):
             return {}
         wanted = await asyncio.to_thread(archives, artifact, listings)
@@ -79,7 +79,7 @@ class Assembler:
         return await self.memory.make(key, self.owner, making)
 
     async def _merged(self, assembly: _Assembly) -> _Merged:
-        """What is merged of several files, one after the other."""
+        """The merged files; made one after the other."""
         readers = {origin: tree.reader for origin, tree in assembly.trees.items()}
         merged = _Merged(readers, self.unpacker.workers, self.owner)
         if any(it.strategy == "Merge" for it in assembly.artifact.copy_):
@@ -105,7 +105,7 @@ class _Assembly:
         return [it for it in copied(self.artifact, self.sources, self.extracted) if not rules.ignored(it.entry.path)]
 
     def merged(self) -> list[CopiedFile]:
-        """Those that are of several. Raises: ArtifactError for what is too large to be merged, or cannot be read."""
+        """The files that are merged from several. Raises: ArtifactError for those too large, or unreadable."""
         found = [file for file in self.files() if file.over]
         for file in found:
             entries = [file.entry, *(part.entry for part in file.over)]
@@ -128,13 +128,13 @@ class _Assembly:
 
 @dataclass(frozen=True)
 class _Merged:
-    """Files that are merged of several: once to know what comes of it, and again when they are read. ``readers`` have
-    the trees that they are of."""
+    """Merged files: each is made once for its digest, and again when it is read. ``readers`` read the files that they
+    are merged from."""
 
     readers: Mapping[str, ReadBlobs]
     workers: Workers
     owner: str
-    #: What comes of it by its path, and what it is of by its id.
+    #: The merged files by their paths; and what each is merged from, by its id.
     entries: dict[str, TreeEntry] = field(default_factory=dict)
     files: dict[str, CopiedFile] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""ArtifactGenerators that make something of what others make. Pure."""
+"""Circles of ArtifactGenerators: those that take files, in the end, from what they make themselves. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from gitsync.api.identity import ObjectKey
 from gitsync.api.names import EXTERNAL_ARTIFACT
 from gitsync.errors import ArtifactError
 
-#: The ArtifactGenerators that may make an ExternalArtifact.
+#: Returns the ArtifactGenerators that may make an ExternalArtifact.
 MakersOf = Callable[[ObjectKey], Iterable[ArtifactGenerator]]
 
 
 def check_circle(generator: ArtifactGenerator, makers_of: MakersOf) -> None:
-    """Raises: ArtifactError for one whose sources are made, in the end, of what it makes itself."""
+    """Raises: ArtifactError for a generator whose sources are made, in the end, of what it makes itself."""
     seen: set[ObjectKey] = set()
 
     def follow(current: ArtifactGenerator, way: tuple[ObjectKey, ...]) -> None:
@@ -34,7 +34,7 @@ def check_circle(generator: ArtifactGenerator, makers_of: MakersOf) -> None:
 
 
 def is_circular(generator: ArtifactGenerator, makers_of: MakersOf) -> bool:
-    """Whether a generator makes something of what it makes itself."""
+    """Whether a generator takes files, in the end, from what it makes itself."""
     try:
         check_circle(generator, makers_of)
     except ArtifactError:

@@ -23,19 +23,19 @@ from gitsync.tree import TreeEntry
 
 _EXTRACT, _MERGE = "Extract", "Merge"
 _ARCHIVES = (".tar.gz", ".tgz")
-#: Files that are merged into others of one artifact.
+#: How many files may be merged into others in one artifact.
 MAX_MERGED = 1000
 
 
 class Part(NamedTuple):
-    """A file as it is in the source, or the archive, that is called ``origin``."""
+    """A file at its path in the source, or in the archive, that is called ``origin`` in messages."""
 
     origin: str
     entry: TreeEntry
 
 
 class CopiedFile(NamedTuple):
-    """A file of an artifact, with the path that it has there; ``over`` are merged into it, in this order."""
+    """A file of an artifact, with its path there; ``over`` are the files that are merged into it, in this order."""
 
     origin: str
     entry: TreeEntry
@@ -44,7 +44,7 @@ class CopiedFile(NamedTuple):
 
 @dataclass
 class _Target:
-    """What has been copied by now, with the directories that it is in."""
+    """The files that were copied so far, and the directories that they are in."""
 
     files: dict[str, CopiedFile] = field(default_factory=dict)
     directories: set[str] = field(default_factory=lambda: {""})
@@ -66,7 +66,7 @@ class _Target:
             raise ArtifactError(f"the artifact has more than {MAX_PATHS:,} files", hint="copy less, or exclude some")
 
     def merge(self, path: str, origin: str, entry: TreeEntry) -> None:
-        """The same of a file that is merged into what is there, if something is."""
+        """Add a file, merged into the one at the same path, if there is one."""
         if (there := self.files.get(path)) is None:
             self.put(path, origin, entry)
             return
@@ -78,7 +78,7 @@ class _Target:
 
 @dataclass(frozen=True)
 class _Copy:
-    """An operation, read: what it copies, and what it leaves out."""
+    """A copy operation that was parsed: what it copies, and what it leaves out."""
 
     operation: CopyOperation
     alias: str
@@ -96,16 +96,16 @@ class _Copy:
 
     @property
     def to(self) -> str:
-        """Where it is put."""
+        """The path at which its files are put."""
         return self.operation.to.removeprefix("@artifact/")
 
     @property
     def is_glob(self) -> bool:
-        """Whether it is a pattern that says what to copy."""
+        """Whether ``from`` is a pattern."""
         return bool(SPECIAL & set(self.pattern))
 
     def matches(self) -> list[str]:
-        """The files and directories that the pattern means, without those that are excluded."""
+        """The files and directories that match the pattern, without those that are excluded."""
         deep = self.operation.strategy == _EXTRACT
         found = self.source.matching_deep(self.pattern) if deep else self.source.matching(self.pattern)
         if not found:
@@ -117,7 +117,7 @@ class _Copy:
         return kept
 
     def archives(self) -> list[TreeEntry]:
-        """The archives that it extracts: of a pattern those files that are called so."""
+        """The archives that it extracts: of those that match a pattern, the files with an archive's name."""
         if self.is_glob:
             paths = [path for path in self.matches() if _is_archive(path)]
         else:
@@ -176,7 +176,7 @@ def copied(
 
 @contextmanager
 def _told(artifact: OutputArtifact, number: int) -> Iterator[None]:
-    """What cannot be copied says by which copy of which artifact."""
+    """Around a copy: errors name the artifact and the copy."""
     try:
         yield
     except ArtifactError as error:
@@ -198,7 +198,7 @@ def _copy_matches(copy: _Copy, target: _Target) -> None:
 
 
 def _copy_one(copy: _Copy, target: _Target) -> None:
-    """A file or a directory that is named without a pattern."""
+    """Copies a file or a directory that is named without a pattern."""
     path, where = _inside(copy.pattern, "the source"), _inside(copy.to, "the artifact")
     if copy.source.is_directory(path):
         own = _inside(posixpath.join(where, posixpath.basename(path)), "the artifact")
@@ -231,7 +231,7 @@ def _copy_directory(copy: _Copy, path: str, where: str, base: str, target: _Targ
 
 
 def _extract(copy: _Copy, extracted: Mapping[str, Listing], target: _Target) -> None:
-    """The files of archives, with their paths in these, all below the same directory."""
+    """Adds the files of archives, with their paths in these, below one directory."""
     where = _inside(copy.to, "the artifact")
     for archive in copy.archives():
         origin = _origin(copy.alias, archive)
@@ -271,7 +271,7 @@ class _Excluded:
 
 
 def _inside(path: str, what: str) -> str:
-    """A path without ``.`` and ``..``, "" for the root. Raises: ArtifactError for one that leads out."""
+    """A path without ``.`` and ``..``, "" for the root. Raises: ArtifactError for a path that leads out of it."""
     clean = posixpath.normpath(path) if path else "."
     if clean.startswith("/") or clean.split("/")[0] == "..":
         raise ArtifactError(f"{path!r} leads out of {what}", hint="write it from its root on, without a leading /")

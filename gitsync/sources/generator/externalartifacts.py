@@ -1,4 +1,4 @@
-"""ExternalArtifacts, by which the cluster is told what ArtifactGenerators have made."""
+"""Publishes what ArtifactGenerators have made, as ExternalArtifacts in the cluster."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class ExternalArtifacts:
     async def publish(
         self, generator: ArtifactGenerator, made: Generated, own: Mapping[str, TreeArtifact]
     ) -> list[str]:
-        """Create the ExternalArtifacts that are its ``own``, and delete those that it makes no more: returns these.
+        """Create or update the ExternalArtifacts that are its ``own``, and delete those that it no longer makes.
+        Returns the names of the deleted ones.
 
         Raises: ApiError, ClusterUnavailable. A cluster without the kind goes without.
         """
@@ -115,7 +116,7 @@ def _holds(live: Manifest, wanted: Manifest) -> bool:
 
 
 async def _shown(key: ObjectKey, artifact: TreeArtifact) -> Artifact:
-    """As a status has it. Nothing is stored: the path and the URL lead nowhere."""
+    """The artifact for a status. Nothing is stored, so its path and URL lead nowhere."""
     digest = artifact.tree.revision.rpartition("@")[2]
     entries = await artifact.tree.entries()
     return Artifact(

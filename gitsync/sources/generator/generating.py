@@ -42,7 +42,7 @@ class Making:
 
 
 def check_generator(generator: ArtifactGenerator, *, is_shared: bool = True) -> None:
-    """Whether it can be carried out at all. ``is_shared``: who may refer to other namespaces. Pure.
+    """Check the spec of a generator. ``is_shared``: it may refer to sources of other namespaces. Pure.
 
     Raises: CrossNamespaceRefused, ArtifactError, for the first field that is wrong.
     """
@@ -78,7 +78,8 @@ def _check_artifacts(generator: ArtifactGenerator, aliases: set[str]) -> None:
 async def generated(
     generator: ArtifactGenerator, making: Making, before: Generated | None = None, *, is_shared: bool = True
 ) -> Generated:
-    """What it makes of what its sources have now. One that is the same is the one that it was ``before``.
+    """The artifacts that a generator makes from the present trees of its sources. One that has not changed is the very
+    object that it was ``before``.
 
     Raises: CrossNamespaceRefused, ArtifactError; NoRoom in ``memory``; what ``tree_of`` raises.
     """
@@ -98,7 +99,7 @@ async def generated(
 
 
 def identity(artifact: TreeArtifact) -> tuple[str, str]:
-    """Another one for another artifact: a HelmChart's revision is its version, whatever is in it."""
+    """Identifies an artifact; not by its revision alone, since a HelmChart's is its version, whatever its content."""
     return artifact.revision, artifact.tree.revision
 
 

@@ -1,4 +1,4 @@
-"""ArtifactGenerators of a cluster: their artifacts kept current, as trees, and told of as ExternalArtifacts."""
+"""ArtifactGenerators of a cluster: their artifacts are kept current, as trees, and published as ExternalArtifacts."""
 
 from __future__ import annotations
 
@@ -49,19 +49,18 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Flux's reason for a source that nothing could be had from.
+#: Flux's reason when a source could not be read.
 _SOURCE_FETCH_FAILED = "SourceFetchFailed"
 #: How many artifacts that others make a condition names.
 _SHOWN = 5
-#: What a source has that is yet to be made anew: no revision that anything has applied.
+#: The revision of an ExternalArtifact that has yet to be made of new revisions of its sources: it equals no other.
 PENDING = "what its sources have now"
 
 
 @dataclass(slots=True)
 class _State:
-    """What is known of one generator: what it ``made`` last, of which generation, and the ``error`` that kept it from
-    making what is wanted now; ``told`` is what those who use it have heard of, by artifact. ``asked``
-    are artifacts that somebody wants to use."""
+    """The state of one generator: what it ``made`` last, by the spec of which generation; the ``error`` of the last
+    try; ``told``, by artifact, what its users were last told of. ``asked`` are artifacts that somebody wants to use."""
 
     generation: int = 0
     made: Generated | None = None
@@ -73,9 +72,9 @@ class _State:
 
 
 class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
-    """See SourceReconciler. ``on_change`` is told of each ExternalArtifact that is another one, and ``on_settled`` of
-    those that have stayed the same by another revision of a source. ``making`` is what they are made with;
-    ``revision_of`` and ``is_coming`` are of sources.
+    """See SourceReconciler. ``on_change`` is called with each ExternalArtifact that has changed, ``on_settled`` with
+    those that are still the same at a new revision of a source. ``making`` has the means; ``revision_of`` and
+    ``is_coming`` ask about sources.
     """
 
     status = ArtifactGeneratorStatus
@@ -100,13 +99,13 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         self._revision_of = revision_of
         self._is_coming = is_coming
         self._is_shared = is_shared
-        #: Has a generator looked at again.
+        #: Has a generator reconciled again.
         self.wake: Callable[[ObjectKey], None] = lambda key: None
         self._published = ExternalArtifacts(cluster)
         self._states: dict[ObjectKey, _State] = {}
 
     def using(self, concerns: Callable[[ObjectKey], bool]) -> Iterator[ObjectKey]:
-        """The generators that make something of sources."""
+        """The generators that use one of the sources for which ``concerns`` says so."""
         for key, manifest in self._watch.items():
             generator = _typed(manifest)
             if generator is not None and any(concerns(generator.source_key(it)) for it in generator.spec.sources):
@@ -123,7 +122,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         raise why or unmade(artifact)
 
     async def awaited(self, artifact: ObjectKey) -> TreeArtifact:
-        """The same for who can wait for sources that are yet to say what they have, as after a start.
+        """As ``tree_of``, but raises ArtifactPending while a source has yet to be read, as after a start.
 
         Raises: SourceNotReady, ArtifactPending.
         """
@@ -135,7 +134,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return await self.tree_of(artifact)
 
     def revision_of(self, artifact: ObjectKey) -> str:
-        """See TreesOfKind. As long as it is yet to be made of what the sources have now, it is one that nobody has."""
+        """See TreesOfKind. PENDING as long as it has yet to be made of the sources' present revisions."""
         why: SourceNotReady | None = None
         for generator in self._makers(artifact):
             try:
@@ -150,7 +149,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
     def _revision(self, generator: ArtifactGenerator, artifact: ObjectKey) -> str:
         state = self._states.setdefault(generator.key, _State())
         state.asked.add(artifact.name)
-        # One that is disabled is made when somebody wants something of it.
+        # A disabled generator only makes artifacts that somebody wants to use.
         is_due = state.error is None and not _is_disabled(generator)
         if state.made is None and (is_due or self._waits(generator)):
             raise ArtifactPending(f"{artifact.kind} '{artifact.namespaced_name}' is yet to be made")
@@ -159,7 +158,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return self._made(state, artifact).revision
 
     def _made(self, state: _State, artifact: ObjectKey) -> TreeArtifact:
-        """What a generator has made. Raises: SourceNotReady."""
+        """An artifact that a generator has made. Raises: SourceNotReady."""
         if state.made is not None and artifact.name in state.made.artifacts:
             return state.made.artifacts[artifact.name]
         if state.error is not None:
@@ -175,27 +174,27 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return all(now) and now != state.tried
 
     def _waits(self, generator: ArtifactGenerator) -> bool:
-        """Whether a source is yet to say what it has, as after a start: then it wakes the generator."""
+        """Whether a source has yet to be read, as after a start: then that will wake the generator."""
         return any(self._is_coming(source) for source in self._inputs(generator))
 
     def _present(self, generator: ArtifactGenerator) -> tuple[str, ...]:
         return tuple(self._revision_of(source) for source in self._inputs(generator))
 
     def _inputs(self, generator: ArtifactGenerator) -> list[ObjectKey]:
-        """Its sources; none of one that wants its own artifacts, which is said when they are to be made."""
+        """Its sources; none if it is made of its own artifacts, which is an error when they are made."""
         if is_circular(generator, self._makers):
             return []
         return [generator.source_key(it) for it in generator.spec.sources]
 
     async def _current(self, generator: ArtifactGenerator, artifact: ObjectKey) -> TreeArtifact:
-        """What it makes of what its sources have now; what it has made before, when that cannot be made.
+        """An artifact made of the sources' present revisions; the one made before if that fails.
 
-        Raises: SourceNotReady when there is nothing of use.
+        Raises: SourceNotReady when there is neither.
         """
         state = self._states.setdefault(generator.key, _State())
         state.asked.add(artifact.name)
         if self._is_stale(generator, state) or (state.made is None and state.error is None):
-            with suppress(GitsyncError):  # it is said by the state
+            with suppress(GitsyncError):  # the error is in the state
                 await self._make(generator, state)
         return self._made(state, artifact)
 
@@ -222,7 +221,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
             return None
         state = self._states.setdefault(key, _State())
         if _is_disabled(source):
-            for name in state.asked if state.made is None else ():  # who waits for it has it made now
+            for name in state.asked if state.made is None else ():  # of a disabled one: what somebody waits for
                 self._on_change(source.artifact_key(name))
             return None
         try:
@@ -241,7 +240,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return Outcome(message, line=line, fields={"inventory": _inventory(source, own)})
 
     def _made_by_others(self, generator: ArtifactGenerator, made: Generated) -> dict[str, ObjectKey]:
-        """The artifacts of a generator that are another one's, which comes before it, and whose."""
+        """Artifacts of a generator that an earlier generator makes, too, and so owns; with that generator."""
         others: dict[str, ObjectKey] = {}
         for name in made.artifacts:
             for maker in self._makers(generator.artifact_key(name)):
@@ -254,14 +253,14 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return others
 
     def _hand_on(self, generator: ObjectKey, names: Iterable[str]) -> None:
-        """Artifacts that a generator makes no more may be those of others."""
+        """A generator no longer makes these artifacts: wake others that would."""
         artifacts = [ObjectKey(SOURCE_GROUP, EXTERNAL_ARTIFACT, generator.namespace, name) for name in names]
         for key in {maker.key for artifact in artifacts for maker in self._makers(artifact)} - {generator}:
             self.wake(key)
 
     def _tell(self, generator: ArtifactGenerator, state: _State) -> None:
-        """Who uses an artifact hears of it when it is another one, or when there is another reason for there being
-        none; and of one that has stayed, who waits for those who use it."""
+        """Tell the users of each artifact that has changed, or cannot be had for another reason than before; and those
+        that wait for the users of one that is unchanged."""
         made = state.made.artifacts if state.made is not None else {}
         why = state.error.message if state.error is not None else ""
         named = {it.name for it in generator.spec.artifacts if generator.spec.path_pattern is None}
@@ -281,7 +280,7 @@ class ArtifactGenerators(SourceReconciler[ArtifactGenerator]):
         return BUILD_FAILED if isinstance(error, ArtifactError) else _SOURCE_FETCH_FAILED
 
     def _passes(self, error: GitsyncError) -> bool:
-        """A source that changes wakes it; what its own spec says is wrong stays so."""
+        """See SourceReconciler. False for errors of its sources, which wake it, and of its own spec."""
         return not isinstance(error, CrossNamespaceRefused | ArtifactError)
 
     def _gone(self, key: ObjectKey) -> None:
@@ -316,7 +315,7 @@ def makers_of(artifact: ObjectKey, generators: Iterable[ArtifactGenerator | None
 
 
 def unmade(artifact: ObjectKey) -> SourceNotReady:
-    """What to raise for an ExternalArtifact that no generator makes."""
+    """The error for an ExternalArtifact that no generator makes."""
     return SourceNotReady(
         f"{artifact.kind} '{artifact.namespaced_name}' is made by no {ARTIFACT_GENERATOR} of its namespace",
         hint="add it to the artifacts of one, or its directory to those of a pathPattern, or correct sourceRef; "

@@ -22,7 +22,7 @@ class _Star:
 
 @dataclass(frozen=True, slots=True)
 class _One:
-    """One character: any, one of ``ranges``, or none of these."""
+    """One character: any, one of ``ranges``, or one that is in none of them."""
 
     ranges: tuple[tuple[str, str], ...] = ()
     negated: bool = False
@@ -61,12 +61,12 @@ def part_of(pattern: str) -> _Part:
 
 
 def bad_pattern(pattern: str) -> ArtifactError:
-    """What to raise for one that is malformed."""
+    """The error about a malformed pattern."""
     return ArtifactError(f"the pattern {pattern!r} is malformed")
 
 
 def _class(pattern: str, at: int) -> tuple[_One, int]:
-    """``[a-z]``, and where it ends."""
+    """Parses a class such as ``[a-z]``. Returns it and the index behind it."""
     negated = pattern[at : at + 1] in ("^", "!")
     at += negated
     ranges: list[tuple[str, str]] = []
@@ -88,7 +88,7 @@ def _letter(pattern: str, at: int) -> tuple[str, int]:
 
 
 def part_matches(part: _Part, name: str) -> bool:
-    """Whether a name is meant by one part of a pattern."""
+    """Whether a name matches one part of a pattern."""
     at = token = 0
     star, again = -1, 0
     while at < len(name):
@@ -107,7 +107,7 @@ def part_matches(part: _Part, name: str) -> bool:
 
 
 class DoubleStar:
-    """A pattern in which ``**`` is any number of parts, and ``{a,b}`` one of several.
+    """A pattern in which ``**`` is any number of parts, and ``{a,b}`` either of several texts.
 
     Raises: ArtifactError when it is malformed.
     """
@@ -119,7 +119,7 @@ class DoubleStar:
         ]
 
     def matches(self, path: str) -> bool:
-        """Whether a path is meant."""
+        """Whether a path matches."""
         names = path.split("/")
         return any(_parts_match(parts, names) for parts in self._all)
 
@@ -140,7 +140,7 @@ def _parts_match(parts: Sequence[_Part | None], names: Sequence[str]) -> bool:
 
 
 def _alternatives(pattern: str) -> list[str]:
-    """The patterns without braces that one with braces stands for."""
+    """The patterns without braces that one with braces means: ``a{b,c}`` means ``ab`` and ``ac``."""
     done: list[str] = []
     waiting = [pattern]
     while waiting:

@@ -1,4 +1,4 @@
-"""The files of a source as patterns find them. Pure."""
+"""The files of a source, to be searched by patterns. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gitsync.sources.generator.globs import DoubleStar, part_matches, part_of
 from gitsync.tree import Entries, TreeEntry
 
-#: What makes a path a pattern.
+#: The characters that make a path a pattern.
 SPECIAL = frozenset("*?[]")
 
 
@@ -20,7 +20,7 @@ class Listing:
     entries: Entries
 
     def is_directory(self, path: str) -> bool:
-        """Whether there is a directory, "" for the root."""
+        """Whether there is a directory at a path; "" is the root."""
         return not path or bool(self.entries.below(path))
 
     def file(self, path: str) -> TreeEntry | None:
@@ -32,7 +32,7 @@ class Listing:
         return self.entries.below(path)
 
     def matching(self, pattern: str) -> list[str]:
-        """The files and directories that a pattern means, part by part, sorted. Raises: ArtifactError."""
+        """The files and directories that match a pattern, part by part, sorted. Raises: ArtifactError."""
         found = [""]
         for part in map(part_of, pattern.removeprefix("./").split("/")):
             found = [
@@ -44,7 +44,7 @@ class Listing:
         return sorted(found)
 
     def matching_deep(self, pattern: str) -> list[str]:
-        """The same where ``**`` is any number of parts, and ``{a,b}`` one of several."""
+        """As ``matching``, where ``**`` is any number of parts, and ``{a,b}`` either of several texts."""
         pattern = pattern.removeprefix("./")
         wanted, seen = DoubleStar(pattern), set[str]()
         for path in self.entries.below(literal_prefix(pattern, "*?[]{\\")).paths:
@@ -52,7 +52,7 @@ class Listing:
         return sorted(filter(wanted.matches, seen))
 
     def directories(self, depth: int) -> Iterator[str]:
-        """Those that are so many levels below the root, sorted."""
+        """The directories at a depth below the root, sorted."""
         last = ""
         for path in self.entries.paths:
             parts = path.split("/", depth)
@@ -62,7 +62,7 @@ class Listing:
                 yield directory
 
     def _names(self, directory: str) -> Iterator[str]:
-        """The names of what is in a directory."""
+        """The names of the entries of a directory."""
         inside, entries, index = f"{directory}/" if directory else "", self.entries.below(directory), 0
         while index < len(entries):
             name, is_directory, _ = entries[index].path[len(inside) :].partition("/")

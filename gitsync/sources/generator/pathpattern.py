@@ -19,7 +19,7 @@ from gitsync.errors import ArtifactError
 from gitsync.sources.generator.globs import part_matches, part_of
 from gitsync.sources.generator.listing import Listing
 
-#: Artifacts that one generator makes: as many as its spec may name.
+#: How many artifacts one generator makes at most: as many as its spec may name.
 MAX_ARTIFACTS = 1000
 _CAPTURE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,61})?[A-Za-z0-9]")
@@ -30,7 +30,7 @@ _NO_NAME = "is no name of Kubernetes: lower case letters, digits, - and ., with 
 
 @dataclass(frozen=True)
 class Wanted:
-    """An artifact that is to be made, and the labels that its ExternalArtifact gets by its directory."""
+    """An artifact that is to be made, and the labels that its directory gives to its ExternalArtifact."""
 
     artifact: OutputArtifact
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def wanted(spec: ArtifactGeneratorSpec, sources: Mapping[str, Listing]) -> list[
 
 
 def may_make(generator: ArtifactGenerator, name: str) -> bool:
-    """Whether a generator makes the ExternalArtifact of a name, or would by a directory of that name."""
+    """Whether a generator makes an ExternalArtifact of this name, or would if there were a directory for it."""
     names = (artifact.name for artifact in generator.spec.artifacts)
     if generator.spec.path_pattern is None:
         return name in names
@@ -70,7 +70,7 @@ def may_make(generator: ArtifactGenerator, name: str) -> bool:
 
 
 def check_captures(spec: ArtifactGeneratorSpec) -> None:
-    """Whether names and captures can be read, whatever the directories are.
+    """Checks names and captures, before any directory is known.
 
     Raises: ArtifactError for the first field that is wrong.
     """
@@ -95,7 +95,7 @@ def check_captures(spec: ArtifactGeneratorSpec) -> None:
 
 
 def _templates(spec: ArtifactGeneratorSpec) -> Iterator[tuple[str, str]]:
-    """What captures may be in, with the field that each is in."""
+    """The texts that may have captures, each with its field."""
     for number, artifact in enumerate(spec.artifacts):
         place = f"spec.artifacts[{number}]"
         yield f"{place}.name", artifact.name
@@ -105,7 +105,7 @@ def _templates(spec: ArtifactGeneratorSpec) -> Iterator[tuple[str, str]]:
 
 
 def _directories(source: Listing, pattern: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """The directories that a pattern means, each with what its captures are."""
+    """The directories that match the pattern, each with the values of its captures."""
     texts, names = re.split(r"\{[^}]*\}", pattern), _captures(pattern, "spec.pathPattern")
     groups = [f"(?P<{name}>[^/]+)" for name in names]
     matcher = re2.compile(
@@ -132,7 +132,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _captures(template: str, place: str) -> list[str]:
-    """The names in braces, in their order. Raises: ArtifactError for braces that hold none, or are not closed."""
+    """The names in braces, in order. Raises: ArtifactError for empty or unclosed braces."""
     if re.fullmatch(r"(?:[^{}]|\{[^{}]*\})*+", template) is None:
         raise ArtifactError(f"{place}: a brace in {template!r} has no other one", hint="write a capture as {app}")
     names = re.findall(r"\{([^{}]*)\}", template)
@@ -146,7 +146,7 @@ def _captures(template: str, place: str) -> list[str]:
 
 @lru_cache(1024)
 def _as_glob(template: str) -> str:
-    """A name with captures as a pattern that means whatever it may come to."""
+    """A name with captures as a pattern that matches all names which it may become."""
     return re.sub(r"\\\{.*?\}", "*", re.sub(r"([\\*?\[\]{])", r"\\\1", template))
 
 

@@ -33,7 +33,7 @@ MAX_SUBMODULES = 100
 
 
 class _Key(NamedTuple):
-    """Of a tree."""
+    """The key of a tree: its repository, and what it has been made of."""
 
     place: str
     content: str
@@ -51,8 +51,8 @@ _Needed = dict[str, frozenset[str]]
 
 
 class GitArtifacts:
-    """Asks Git servers. Mirrors are kept below ``directory``, what is known of artifacts in ``store``, trees in
-    ``memory``."""
+    """Finds artifacts of Git repositories. Mirrors are below ``directory``, notes about artifacts in ``store``, trees
+    in ``memory``."""
 
     def __init__(
         self, directory: Path, store: Store, turns: Turns, timeout_limit: float, memory: TreeMemory | None = None
@@ -71,8 +71,8 @@ class GitArtifacts:
         await self.mirrors.close()
 
     async def known(self, spec: GitSpec, parts: Sequence[Part] = ()) -> GitArtifact | None:
-        """What was found last, in an earlier life too; None before that, and when it holds something else by now. Asks
-        nobody."""
+        """The artifact that was found last, also before a restart; None when there is none, or ``parts`` have changed.
+        Makes no request."""
         found = self._known.get(spec.id)
         if found is None:
             found = GitArtifact.read(await asyncio.to_thread(self._store.data, _FOLDER, spec.id))
@@ -84,11 +84,11 @@ class GitArtifacts:
     async def refresh(
         self, holder: Hashable, spec: GitSpec, parts: Sequence[Part] = (), not_before: float | None = None
     ) -> GitArtifact:
-        """What the repository has now, with ``parts`` for what it includes, in this order; by an answer of the server
-        that was asked for at ``not_before`` (of ``time.monotonic``) or later, at this moment by default.
+        """The present artifact of a repository, with ``parts`` for what it includes, in this order. An answer of the
+        server will do that was asked for at ``not_before`` (of ``time.monotonic``) or later; by default, a new one.
 
-        What was found before stays in use when this fails. ``holder`` keeps what it needs until it asks for something
-        else, or lets go.
+        When this fails, the artifact before stays in use. The commits that it needs are kept for ``holder`` until that
+        asks for something else, or is forgotten.
         Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused, ArtifactError, NotVerified, NoRoom.
         """
         mirror = self.mirrors.of(spec.place, spec.timeout)
@@ -96,7 +96,7 @@ class GitArtifacts:
         found = await mirror.resolve(holder, spec, moment)
         commit = await mirror.fetch(spec, found.commit)
         signed = ""
-        if spec.verification is not None:  # each time anew: keys expire, and a tag may be another one
+        if spec.verification is not None:  # each time anew: keys expire, and a tag may have moved
             signed = await verified(mirror.mirror, spec.reference, found, spec.verification)
         known = artifact = await self.known(spec, parts)
         if artifact is None or artifact.commit != found.commit:
@@ -112,7 +112,8 @@ class GitArtifacts:
         return artifact
 
     async def look(self, spec: GitSpec) -> str:
-        """The revision that the repository has now; of a commit by its id, that the server answers. Nothing is fetched.
+        """The present revision of the repository; for a commit by its id, only whether the server answers. Fetches
+        nothing.
 
         Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused.
         """
@@ -121,12 +122,12 @@ class GitArtifacts:
         return (await mirror.resolve(spec.reference, refs)).revision
 
     def needed(self, artifact: GitArtifact) -> Mapping[str, frozenset[str]]:
-        """The commits that an artifact is made of, by the ids of their places, as far as that is known."""
+        """The commits that an artifact is made of, by the ids of their repositories, if known."""
         return self._used.get(artifact.content, {})
 
     def resume(self, holder: Hashable, spec: GitSpec, artifact: GitArtifact) -> None:
-        """Have kept what an artifact needs that was found before: of one out of an earlier life no more is known than
-        its own commit, and nothing else is held then."""
+        """Keep the commits of an artifact that was found before. After a restart, only its own commit is known, and no
+        others are kept."""
         self.mirrors.of(spec.place, spec.timeout)
         needed = self._used.get(artifact.content) or {spec.place.id: frozenset({artifact.commit})}
         self.mirrors.settle(holder, needed)
@@ -142,7 +143,7 @@ class GitArtifacts:
 
         Raises: as ``refresh``; NoRoom.
         """
-        key = _Key(spec.place.id, artifact.content)  # a tree reads from the mirror of its place
+        key = _Key(spec.place.id, artifact.content)  # with the place: a tree reads from the mirror of that
         tree = self._memory.get(key)
         if tree is None:
             composition = await self._composed(spec, artifact.commit, parts)
@@ -188,7 +189,7 @@ class GitArtifacts:
         return {place: frozenset(commits) for place, commits in needed.items()}
 
     def _on_removed(self, place: str) -> None:
-        """What was made of commits of that place is to be made anew, with those brought again."""
+        """A mirror was removed: trees of its commits have to be made anew, fetching these again."""
         contents = {content for content, needed in self._used.items() if place in needed}
         for content in contents:
             del self._used[content]
@@ -219,7 +220,7 @@ class GitArtifacts:
 
 
 def _submodule_spec(spec: GitSpec, path: str, url: str) -> GitSpec:
-    """Where a submodule is: what opens the repository is shown to the same server only.
+    """The spec of a submodule; with the repository's credentials only if it is on the same server.
 
     Raises: GitRefused for an address that is of another kind than those of GitRepositories.
     """

@@ -20,8 +20,8 @@ async def composed(
     included: Sequence[tuple[Include, Tree]],
     making: asyncio.Lock,
 ) -> Composition:
-    """The files that an artifact holds: those of ``tree``, with ``submodules`` by their paths. Whoever has ``making``
-    puts together lists of all the files, of which there may be many.
+    """The files of an artifact: those of ``tree``, with ``submodules`` by their paths and what is ``included``. The
+    lock ``making`` is held while lists of all files are made, since these may be long.
 
     Where ``content`` ignores anything, that has the last word: no .sourceignore stays that others could go by.
 
@@ -116,6 +116,6 @@ def submodule_url(parent: str, url: str) -> str:
 
 
 def same_site(one: str, other: str) -> bool:
-    """Whether what opens one URL may be shown to the other: transport, user, host and port are the same."""
+    """Whether the credentials of one URL may be used for the other: transport, user, host and port are the same."""
     first, second = urlsplit(one), urlsplit(other)
     return (first.scheme, first.netloc.lower()) == (second.scheme, second.netloc.lower())

@@ -1,4 +1,4 @@
-"""Mirrors that GitRepositories share: one for each repository and login, one question for all who have one."""
+"""Mirrors that GitRepositories share: one for each repository and login; one answer of the server serves all."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-#: All mirrors together, in bytes: a volume that is full would end the agent, and whoever may write GitRepositories
-#: may name any repository.
+#: Bytes of all mirrors together: a full volume would end the agent, and tenants' GitRepositories may name any
+#: repository.
 MAX_MIRRORS = 1 << 30
-#: Seconds after which a mirror on disk that nobody has used is removed: who may still want it is not known.
+#: Seconds after which an unused mirror on disk is removed. Not at once, since a GitRepository may come back.
 UNUSED = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the remote has said of ``names`` when it was asked at ``started``, or why nothing."""
+    """The remote's answer about ``names``, asked for at ``started``; or the error."""
 
     started: float
     names: frozenset[str]
@@ -53,13 +53,13 @@ class _Answer:
     error: GitsyncError | None = None
 
     def will_do(self, reference: GitReference, not_before: float) -> bool:
-        """Whether an answer is about this reference, and not too old."""
+        """Whether the answer is about this reference, and not too old."""
         return self.started >= not_before and reference.names <= self.names
 
 
 class SharedMirror:
-    """A mirror, and what those who share it want of it. ``news(holder)`` is told to those whose reference has come to
-    mean something else by an answer that another one has asked for."""
+    """A mirror, and the GitRepositories (``holder``) that share it. ``news(holder)`` is called for each whose reference
+    has moved, by an answer that another has asked for."""
 
     def __init__(
         self,
@@ -67,18 +67,16 @@ class SharedMirror:
         turns: Turns,
         timeout_limit: float,
         news: Callable[[Hashable], None],
-        clock: Callable[[], float],
     ) -> None:
         self.mirror = mirror
         self._claim = claim_mirror(mirror.path)
         self._turns = turns
         self._limit = timeout_limit
         self._news = news
-        self._clock = clock
         self._wanted: dict[Hashable, GitReference] = {}
         self._commits: dict[Hashable, frozenset[str]] = {}
         self._timeouts: dict[Hashable, float] = {}
-        #: Those who wait for an answer.
+        #: The references for which an answer is awaited.
         self._asking: dict[Hashable, GitReference] = {}
         self._answer: _Answer | None = None
         self._questions: SingleFlight[None] = SingleFlight()
@@ -98,7 +96,7 @@ class SharedMirror:
             self._claim.close()
 
     async def resolve(self, holder: Hashable, spec: GitSpec, not_before: float) -> Resolved:
-        """What a reference means, by an answer that was asked for at ``not_before`` or later (of the clock).
+        """The commit of a reference, by an answer that was asked for at ``not_before`` (by the clock) or later.
 
         Raises: GitUnavailable, GitRefMissing, GitAuthRefused, GitRefused.
         """
@@ -112,7 +110,7 @@ class SharedMirror:
         return await self.mirror.resolve(spec.reference, answer.refs)
 
     async def fetch(self, spec: GitSpec, commit: str) -> CommitInfo:
-        """Bring a commit; nothing to do when it is there. Raises: as ``resolve``."""
+        """Fetch a commit, unless it is there. Raises: as ``resolve``."""
         work = partial(_for, spec.owner, partial(self.mirror.fetch, commit, spec.reference))
         source, secrets = self.mirror.source, frozenset(self.mirror.source.access.secrets)
         host = source.endpoint.site or source.url
@@ -128,7 +126,7 @@ class SharedMirror:
             self.mirror.hold((holder, commit), commit)
 
     def leave(self, holder: Hashable) -> bool:
-        """``holder`` wants nothing of it any more. Returns whether he wanted something."""
+        """``holder`` does not need the mirror any more. Returns whether it did."""
         was = holder in self._wanted or holder in self._commits
         self.keep(holder, ())
         self._wanted.pop(holder, None)
@@ -140,14 +138,14 @@ class SharedMirror:
         self.mirror.allow(min(max(self._timeouts.values()), self._limit))
 
     async def _ask(self, holder: Hashable, spec: GitSpec, not_before: float) -> _Answer:
-        """Each comes to the question in a turn of his own: nobody waits behind one who has to wait for his."""
+        """An answer for ``holder``. Each namespace asks in its own turn, so that none waits for another's."""
         source, secrets = self.mirror.source, frozenset(self.mirror.source.access.secrets)
         host = source.endpoint.site or source.url
-        moment = min(not_before, self._clock())
+        moment = min(not_before, time.monotonic())
         work = partial(_for, spec.owner, partial(self._question, spec.reference, moment))
         self._asking[holder] = spec.reference
         try:
-            # A question that is under way may have been begun too early, or for others alone; the next one is not.
+            # A request that is under way may have begun too early, or without this reference; the next one will do.
             while (answer := self._answer) is None or not answer.will_do(spec.reference, moment):
                 await self._turns.shared(spec.owner, host, source.url, self._questions, "refs", work, secrets)
             return answer
@@ -155,9 +153,9 @@ class SharedMirror:
             self._asking.pop(holder, None)
 
     async def _question(self, reference: GitReference, not_before: float) -> None:
-        """Ask for all that anybody wants, unless somebody has done so meanwhile, and tell those whose reference has
-        moved and who do not wait for this."""
-        old, started = self._answer, self._clock()
+        """Ask about all references that are wanted, unless that was done meanwhile; and tell holders whose reference
+        has moved and that are not waiting for this answer."""
+        old, started = self._answer, time.monotonic()
         if old is not None and old.will_do(reference, not_before):
             return
         wanted = [*self._wanted.values(), *self._asking.values()]
@@ -173,14 +171,14 @@ class SharedMirror:
         if old is None or new.error is not None or (old.error is None and old.refs == new.refs):
             return
         for holder, reference in self._wanted.items():
-            # What a range of versions means by now, out of thousands of tags, is for its holder to find out.
+            # For a range of versions, tell its holder anyway: finding the tag, among thousands, is its own work.
             same = old.error is None and reference.ref and _same(reference, old.refs, new.refs)
             if holder not in self._asking and not same:
                 self._news(holder)
 
 
 async def _for(owner: str, work: Callable[[], Awaitable[T]]) -> T:
-    """What is done counts as done on behalf of ``owner``, who was the first to ask for it."""
+    """Do ``work`` on behalf of ``owner``, who was the first to ask for it."""
     with on_behalf_of(owner):
         return await work()
 
@@ -198,19 +196,17 @@ class GitMirrors:
         turns: Turns,
         timeout_limit: float,
         memory: TreeMemory,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._memory = memory
         self._gits = GitMemory()
         self._turns = turns
         self._limit = timeout_limit
-        self._clock = clock
         self._mirrors: dict[str, SharedMirror] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        #: Is told of each holder whose reference has come to mean something else.
+        #: Called with each holder whose reference has moved.
         self.news: Callable[[Hashable], None] = lambda _: None
-        #: Is told of each place whose mirror is removed.
+        #: Called with each place whose mirror is removed.
         self.removed: Callable[[str], None] = lambda _: None
 
     def of(self, place: GitPlace, timeout: float = 60.0) -> SharedMirror:
@@ -226,14 +222,12 @@ class GitMirrors:
                 room=self._room,
                 gits=self._gits,
             )
-            self._mirrors[key] = SharedMirror(
-                mirror, self._turns, self._limit, lambda holder: self.news(holder), self._clock
-            )
+            self._mirrors[key] = SharedMirror(mirror, self._turns, self._limit, lambda holder: self.news(holder))
         self._mirrors[key].mirror.log_in(place.credentials)
         return self._mirrors[key]
 
     def _room(self) -> None:
-        """Called in threads. Raises: GitRefused."""
+        """Check the size of all mirrors. Blocks. Raises: GitRefused."""
         if size_on_disk(self._directory) > MAX_MIRRORS:
             raise GitRefused(
                 f"the repositories of all GitRepositories together are larger than {MAX_MIRRORS >> 20} MiB",
@@ -241,8 +235,8 @@ class GitMirrors:
             )
 
     def settle(self, holder: Hashable, used: Mapping[str, Collection[str]]) -> None:
-        """These commits are what ``holder`` needs, by the ids of their places; nothing, once it is gone. A mirror that
-        nobody needs any more is removed."""
+        """Keep exactly these commits for ``holder``, by the ids of their places; none, once it is gone. A mirror that
+        is not needed any more is removed."""
         for key, mirror in list(self._mirrors.items()):
             if key in used:
                 mirror.keep(holder, used[key])
@@ -254,7 +248,7 @@ class GitMirrors:
                 task.add_done_callback(self._closing.discard)
 
     async def sweep(self) -> None:
-        """Remove the mirrors on disk that no GitRepository has named for a week, from earlier lives."""
+        """Remove mirrors on disk that no GitRepository has used for UNUSED seconds; of agents before this one, too."""
         known = {mirror.mirror.path for mirror in self._mirrors.values()}
         await asyncio.to_thread(_sweep, self._directory, known)
 

@@ -1,4 +1,4 @@
-"""What of a Git repository is wanted, and what was found: plain data."""
+"""Which content of a Git repository is wanted, and the artifact that was found. Plain data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from gitsync.tree import Tree
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GitPlace:
-    """Where a repository is, and who we are there. What has the same shares a mirror; a login that ends and another one
-    after it are the same."""
+    """The URL of a repository, and our login there. Equal places share a mirror; a login that expires and the one after
+    it are equal."""
 
     url: str
     credentials: GitCredentials = field(default_factory=GitCredentials)
 
     @property
     def id(self) -> str:
-        """Names it in caches; another one for another login, which may be shown something else."""
+        """The name in caches; it differs for another login, which may see other content."""
         return _hash(self.url, *_parts(self.credentials))
 
     def __eq__(self, other: object) -> bool:
@@ -36,8 +36,8 @@ class GitPlace:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """The content of another GitRepository of the same namespace, put into this one's; "" is all of it, for
-    ``to_path`` a folder of the other's name."""
+    """The content of another GitRepository of the same namespace, put into this one's artifact: from ``from_path`` (""
+    for all of it) to ``to_path`` ("" for a folder with the other's name)."""
 
     name: str
     from_path: str = ""
@@ -46,8 +46,8 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What of a commit, and beside it, an artifact holds: ``ignore`` are patterns of what is left out, ``sparse`` the
-    directories that it has, all by default."""
+    """Which content an artifact has: of the commit, without files that ``ignore`` leaves out and only with the
+    directories in ``sparse``, if any; with ``submodules``; and what it has of other repositories (``include``)."""
 
     ignore: str | None = None
     sparse: tuple[str, ...] = ()
@@ -69,15 +69,15 @@ class GitSpec:
 
     @property
     def id(self) -> str:
-        """Names it in caches: what was found without a signature, or by other keys, is not known to be this."""
+        """The name in caches; it differs by the verification, since an artifact found without that is not verified."""
         wanted = json.dumps([asdict(self.reference), asdict(self.content)])
         return _hash(self.place.id, wanted, *([self.verification.id] if self.verification is not None else []))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The artifact of another source, which one includes. ``content`` identifies it; ``tree`` gives it, out of the
-    commits that it ``needs``, by the ids of their places."""
+    """The artifact of another source that is included. ``content`` identifies it; ``tree`` gives its files, which are
+    in the commits that it ``needs``, by the ids of their places."""
 
     revision: str
     content: str
@@ -123,13 +123,13 @@ class GitArtifact:
 
 
 def content_id(commit: str, content: Content, parts: Sequence[Part]) -> str:
-    """What is another text when the artifact may have other files."""
+    """Identifies the files of an artifact, by what it is made of."""
     return _hash(commit, json.dumps(asdict(content)), *(part.content for part in parts))
 
 
 def _parts(credentials: GitCredentials) -> list[str]:
     texts = credentials.texts or GitTexts()
-    # What is known by the login of a Secret stays known by the same name, so nothing is added for that.
+    # For the login of a Secret nothing is added, so that the name stays as it was in versions before.
     changing = {"texts", "until", *(("password", "token") if credentials.lent_to else ("lent_to",))}
     own = [str(getattr(credentials, item.name)) for item in fields(credentials) if item.name not in changing]
     return own + [getattr(texts, item.name) for item in fields(texts)]

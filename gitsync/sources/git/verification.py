@@ -30,7 +30,7 @@ class Verification:
 
     @property
     def id(self) -> str:
-        """Another text for another demand."""
+        """Identifies the verification."""
         return f"{self.mode} {self.where} {self.keys.id}"
 
 
@@ -76,7 +76,8 @@ async def _tag(mirror: Mirror, found: Resolved, wanted: Verification) -> str:
 
 
 def _check_target(tag: SignedObject, name: str, commit: str) -> None:
-    """What was signed is this name for this commit: neither another tag under its name, nor a tag of a tag."""
+    """Check that the signed tag has this very name and points to this commit: neither a renamed tag, nor a tag of a
+    tag."""
     if tag.target_type != "commit" or tag.target != commit:
         raise NotVerified(f"it does not lead to the commit {commit}")
     if tag.name != name:

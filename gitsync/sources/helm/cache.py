@@ -13,7 +13,8 @@ _FOLDER = "indexes"
 
 
 def read_index(store: Store, repository: str, url: str) -> Index | None:
-    """What ``keep_index`` wrote for the repository (RepositorySpec.id), whose URL is never written down. Blocks."""
+    """The index that ``keep_index`` wrote for a repository, found by RepositorySpec.id: its URL is not written to
+    disk. Blocks."""
     body = store.text(_FOLDER, f"{repository}.jsonl")
     if body is None:
         return None
@@ -28,7 +29,7 @@ def read_index(store: Store, repository: str, url: str) -> Index | None:
 
 
 def keep_index(store: Store, repository: str, index: Index) -> None:
-    """Writes the index: a line for what it is, then one for each chart. Blocks."""
+    """Writes the index: a line about the index itself, then one for each chart. Blocks."""
     head = {
         "revision": index.revision,
         "etag": index.etag,

@@ -29,7 +29,8 @@ _HINTS = Hints(
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came: ``body`` is None when it is what we have (304). ``etag`` and ``modified`` are for the next request."""
+    """A response: ``body`` is None when the server says that nothing has changed (304). ``etag`` and ``modified`` go
+    into the next request."""
 
     body: Body | None
     etag: str = ""
@@ -38,14 +39,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The validators of what we have, for a conditional request."""
+    """The validators of the response that we have, for a conditional request."""
 
     etag: str = ""
     modified: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
-        """As a request has them."""
+        """The headers of a conditional request."""
         given = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
         return {name: value for name, value in given.items() if value}
 
@@ -101,7 +102,7 @@ class ChartDownloads:
 
 @contextmanager
 def chart_errors() -> Iterator[None]:
-    """What is wrong with a server is said of a chart repository."""
+    """Errors of a server are raised as errors of a chart repository."""
     try:
         yield
     except SourceUnavailable as error:

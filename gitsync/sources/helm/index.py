@@ -23,8 +23,8 @@ MAX_INDEX = 50 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index and the validators it came with. ``lines`` has a line for each of its ``count`` charts, read when it is
-    asked for: all of a large index would come to a hundred MiB, and there may be many."""
+    """An index and the validators that it came with. ``lines`` has a line for each of its ``count`` charts, parsed
+    when that chart is asked for: a large index would take a hundred MiB otherwise, and there may be many."""
 
     url: str
     revision: str
@@ -39,7 +39,8 @@ class Index:
         return redacted(index_url(self.url))
 
     def entries(self, chart: str) -> tuple[IndexEntry, ...]:
-        """The versions of a chart, the newest first; none of one that is not there. Blocks. Raises: OSError."""
+        """The versions of a chart, the newest first; none for a chart that the index does not have. Blocks. Raises:
+        OSError."""
         begin = b"[" + orjson.dumps(chart) + b","
         line = next((line for line in lines_of(self.lines) if line.startswith(begin)), None)
         if line is None:
@@ -47,7 +48,7 @@ class Index:
         return tuple(IndexEntry(v, d, tuple(u), c, sys.intern(a)) for v, d, u, c, a in orjson.loads(line)[1])
 
     def choose(self, entries: Sequence[IndexEntry], chart: str, version: str) -> IndexEntry:
-        """Of a chart's ``entries`` that for a version or range of versions, as Helm chooses it ("" is ``*``).
+        """Of a chart's ``entries`` the one that Helm chooses for a version or a range of versions ("" is ``*``).
 
         Raises: ChartNotFound.
         """
@@ -64,7 +65,8 @@ class Index:
         return next(entry for entry in entries if entry.version == chosen)
 
     def archive_urls(self, entry: IndexEntry) -> list[str]:
-        """Absolute URLs; a relative one is below the repository's URL and takes over its query, as in Helm."""
+        """The URLs of a chart's archive, absolute: a relative one is below the repository's URL and takes over its
+        query, as in Helm."""
         base = URL(self.url, encoded=True)
         base = base.with_path(base.raw_path.rstrip("/") + "/", encoded=True, keep_query=True)
         result = []

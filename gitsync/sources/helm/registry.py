@@ -37,7 +37,7 @@ Wanted = tuple[str, str, str, str]
 
 
 class RegistryCharts:
-    """Finds charts by their tags, and fetches them. What a version or range means is found out once, and again with
+    """Finds charts by their tags, and fetches them. What a version or range means is looked up once, and again at
     each ``refresh``."""
 
     def __init__(self, registry: Registry, store: Store, turns: Turns, limit: int) -> None:
@@ -55,10 +55,10 @@ class RegistryCharts:
         await self._resolving.close()
 
     async def refresh(self, spec: RepositorySpec) -> tuple[bool, int]:
-        """Looks again for all charts that were asked for: whether one is another now, or none any more, and how many
-        they are. News of one is not held up by what is wrong with another.
+        """Looks up again all charts that were asked for. Returns whether one has changed or is gone, and how many they
+        are. News of one chart is returned even if another one fails.
 
-        Raises: ChartRepositoryUnavailable, ChartError, where there is no news.
+        Raises: ChartRepositoryUnavailable, ChartError, where one fails and there is no news.
         """
         for wanted in [item for item in self._found if item[0] == spec.id and item not in self._asked]:
             del self._found[wanted]
@@ -68,7 +68,7 @@ class RegistryCharts:
         asked = [self._resolve(spec, item) for item in known]
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         for item, outcome in zip(known, outcomes, strict=True):
-            if isinstance(outcome, ChartNotFound):  # who asks for it hears why
+            if isinstance(outcome, ChartNotFound):  # raised to the release that asks for this chart
                 self._found.pop(item, None)
         changed = any(self._found.get(item) != entry for item, entry in known.items())
         failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
@@ -77,15 +77,15 @@ class RegistryCharts:
         return changed, len(known)
 
     async def look(self, spec: RepositorySpec) -> None:
-        """Whether the registry answers, and takes the login. Raises: ChartRepositoryUnavailable, ChartError."""
+        """Checks that the registry answers, and takes the login. Raises: ChartRepositoryUnavailable, ChartError."""
         with chart_errors():
             await self._registry.ping(_repository(spec, _ANY))
 
     async def resolve(
         self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None
     ) -> IndexEntry:
-        """What a version or range ("" is ``*``) means, as it was last found; with ``verification`` only what is signed
-        so.
+        """The version that a version or range ("" is ``*``) was last found to mean; with ``verification``, of those
+        that are signed as it demands.
 
         Raises: ChartNotFound, ChartError, ChartRepositoryUnavailable.
         """
@@ -97,7 +97,7 @@ class RegistryCharts:
         return self._found.get(wanted) or await self._resolve(spec, wanted)
 
     def forget(self, spec: RepositorySpec) -> None:
-        """Drops what is known of a HelmRepository that nobody refers to any more."""
+        """Drops what is known of a HelmRepository that nothing refers to any more."""
         for wanted in [item for item in self._found if item[0] == spec.id]:
             del self._found[wanted]
 
@@ -116,7 +116,7 @@ class RegistryCharts:
                 spec.owner, spec.host, spec.shown, self._resolving, name, work, spec.secrets
             )
         except ChartRepositoryUnavailable:
-            # After a restart, what was found in an earlier life.
+            # After a restart, what was found before it.
             kept = IndexEntry.read(await asyncio.to_thread(self._store.data, _FOLDER, name))
             if wanted in self._found or kept is None:
                 raise
@@ -136,7 +136,7 @@ class RegistryCharts:
             exact = semver.is_strict(version)
             tag = _tag(version) if exact else _choose(await self._registry.tags(repository), chart, version, spec)
             manifest = await self._registry.manifest(repository, tag)
-            if verification is not None:  # of the manifest that names the layer, whatever the tag names by now
+            if verification is not None:  # by the manifest that names the layer: the tag may have moved meanwhile
                 await self._check(repository, manifest.digest, verification, chart, version)
             layer = next((item for item in manifest.layers if item.media_type in _CHART_TYPES), None)
             if layer is None or not layer.digest.startswith(_SHA256):
@@ -161,7 +161,8 @@ def _repository(spec: RepositorySpec, chart: str) -> Repository:
 
 
 def _choose(tags: Sequence[str], chart: str, version: str, spec: RepositorySpec) -> str:
-    """That very tag, else the highest in the range, of versions of three numbers. Raises: ChartNotFound."""
+    """The version itself if there is a tag for it, else the highest in the range, of versions of three numbers.
+    Raises: ChartNotFound."""
     versions = {_version(tag): tag for tag in tags}
     if version in versions:
         return versions[version]
@@ -176,7 +177,7 @@ def _choose(tags: Sequence[str], chart: str, version: str, spec: RepositorySpec)
 
 
 def _tag(version: str) -> str:
-    """A tag has no ``+``; Helm writes ``_`` for it."""
+    """The tag of a version. A tag cannot have a ``+``; Helm writes ``_`` for it."""
     return version.replace("+", "_")
 
 

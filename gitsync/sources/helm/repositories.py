@@ -42,9 +42,9 @@ T = TypeVar("T")
 
 #: Flux's bound for a chart's archive (source-controller), in bytes.
 MAX_CHART = 10 * 1024 * 1024
-#: Downloaded charts whose digest their index does not name, and which are therefore remembered by their place.
+#: How many downloaded charts are remembered by their URL, since their index names no digest.
 _MOST_PLACES = 4096
-#: Versions of charts, out of all indexes, that are kept because they were asked for last: half a KiB each.
+#: How many parsed entries of all indexes are kept, those that were asked for last: half a KiB each.
 _MOST_VERSIONS = 50_000
 
 
@@ -73,7 +73,7 @@ class ChartRepositories:
         self._http = HttpClient(timeout_limit, self._spool)
         self._downloads = ChartDownloads(self._http)
         self._turns = Turns()
-        #: Of clouds and GitHub Apps.
+        #: The logins of clouds and GitHub Apps.
         self.logins = Logins(self._http, default_account=default_account)
         registry = Registry(self._http)
         self._registries = RegistryCharts(registry, self._store, self._turns, MAX_CHART)
@@ -83,7 +83,7 @@ class ChartRepositories:
         self.artifacts = OciArtifacts(registry, self._store, self._turns, self.charts, self.unpacker, self.trees)
         self.buckets = BucketArtifacts(Buckets(self._http), self._store, self._turns, self.trees)
         self.git = GitArtifacts(cache_dir / "git", self._store, self._turns, timeout_limit, self.trees)
-        #: What kustomizations name by URL.
+        #: The bases and files that kustomizations name by URL.
         self.bases = RemoteBases(self.git, self._http, self._turns)
         self._indexes: dict[str, Index] = {}
         self._entries: Cache[tuple[IndexEntry, ...]] = Cache(_MOST_VERSIONS)
@@ -108,19 +108,16 @@ class ChartRepositories:
         await self.charts.close()
 
     async def refresh(self, spec: RepositorySpec) -> IndexInfo:
-        """Reads the repository's index, asking the server only whether it has changed where we have it already; of a
-        registry, the tags that were asked for.
-
-        Concurrent calls for one repository are one. What was read before stays in use when this fails.
-        Raises: ChartRepositoryUnavailable, ChartError.
-        """
+        """Reads the repository's index, or asks the server only whether it has changed, where we have it; of a
+        registry, looks up the tags that were asked for. Concurrent calls for one repository share one request. When
+        this fails, what was read before stays in use. Raises: ChartRepositoryUnavailable, ChartError."""
         if spec.is_registry:
             changed, charts = await self._registries.refresh(spec)
             return IndexInfo("", spec.shown, changed, charts)
         return await self._shared(spec, self._refreshing, spec.id, functools.partial(self._refresh, spec))
 
     async def look(self, spec: RepositorySpec) -> None:
-        """Whether the server has an index, which is not read; or whether the registry answers.
+        """Checks that the server has an index, without reading it; or that the registry answers.
 
         Raises: ChartRepositoryUnavailable, ChartNotFound, ChartError.
         """
@@ -133,7 +130,7 @@ class ChartRepositories:
         self, spec: RepositorySpec, chart: str, version: str, verification: CosignVerification | None = None
     ) -> IndexEntry:
         """The entry that a version or range ("" is ``*``) means, in the index as it was last read; with
-        ``verification`` only what is signed so, which charts of registries alone can be.
+        ``verification``, of those that are signed as it demands, which charts of registries alone can be.
 
         Raises: ChartNotFound, ChartError, and what ``refresh`` raises when the index was never read.
         """
@@ -163,13 +160,13 @@ class ChartRepositories:
         loaded = self.charts.loaded_archive(digest) if digest else None
         if loaded is None:
             load = functools.partial(self._load, spec, chart, entry, place)
-            # By its place, not its digest: an index may claim any, and who waits would wait for another's server.
+            # By its URL, not its digest: an index may claim any digest, and make this download wait for another server.
             loaded = await self._shared(spec, self._loading, place, load)
         _refuse_other_name(loaded.name, chart, entry)
         return loaded
 
     async def archive(self, spec: RepositorySpec, chart: str, version: str) -> Body:
-        """The same as the archive that it is, whether or not it can be installed: what another chart depends on.
+        """As ``fetch``, but the archive itself, whether or not Helm could install it: another chart depends on it.
 
         Raises: as ``fetch``.
         """
@@ -182,7 +179,7 @@ class ChartRepositories:
         return body
 
     def forget(self, spec: RepositorySpec) -> None:
-        """Drops the index of a repository that nobody refers to any more."""
+        """Drops the index of a repository that nothing refers to any more."""
         self._indexes.pop(spec.id, None)
         self._registries.forget(spec)
 
@@ -229,7 +226,7 @@ class ChartRepositories:
         return _info(index, changed=changed)
 
     async def _read(self, spec: RepositorySpec, answer: Response) -> Index:
-        body = answer.body or Body.of(b"")  # a server that says that we have what we have not
+        body = answer.body or Body.of(b"")  # the server answers 304 to a request that had no validators
         count, lines = await self.charts.workers.read_index(body, redacted(spec.url), spec.owner)
         kept = await self._spool.of(lines)
         return Index(spec.url, f"sha256:{body.sha256}", kept, count, answer.etag, answer.modified)
@@ -281,7 +278,7 @@ def _info(index: Index, *, changed: bool) -> IndexInfo:
 
 
 def _refuse_oci(url: str) -> None:
-    """Of a chart's URL in an index; with that of a whole repository a HelmRepository is one of type oci."""
+    """Refuses an ``oci://`` URL of a chart in an index, unlike that of a whole HelmRepository of type oci."""
     if url.lower().startswith("oci://"):
         raise ChartError(
             "charts in a registry that an index names are not supported yet",
@@ -300,7 +297,7 @@ def _verify(digest: str, name: str, entry: IndexEntry) -> None:
 
 
 def _place(spec: RepositorySpec, chart: str, entry: IndexEntry) -> str:
-    """Names an archive by where it is, for an index that does not name its digest."""
+    """The name under which an archive is remembered whose digest the index does not have: made of its URL."""
     parts = (spec.id, chart, entry.version, entry.created, *entry.urls)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

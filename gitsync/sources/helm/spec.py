@@ -49,20 +49,20 @@ class RepositorySpec:
         return redacted(self.url)
 
     def login(self, host: str, name: str) -> Login:
-        """Who we are to a repository of the registry."""
+        """The credentials for one repository of the registry."""
         if self.username or self.password:
             return Login(self.username, self.password)
         return self.docker.login(host, name) or Login()
 
     @property
     def secrets(self) -> frozenset[str]:
-        """What of it is not to be told."""
+        """The texts that must not be logged."""
         logins = frozenset[str]().union(*(login.secrets for login in self.docker.logins.values()))
         return logins | ({self.password, self.key} - {""})
 
     @property
     def connection(self) -> Connection:
-        """How its server is reached."""
+        """The TLS settings and the proxy by which its server is reached."""
         return Connection(self.ca, self.cert, self.key)
 
     @property
@@ -75,7 +75,8 @@ class RepositorySpec:
 
     @property
     def id(self) -> str:
-        """Names the repository in caches; differs when the credentials do, since they may decide what is shown."""
+        """The repository's name in caches. It depends on the credentials, too, since they may decide which charts
+        are shown."""
         logins = (part for key, login in self.docker.logins.items() for part in (key, *login.parts))
         lent = (self.lender.id,) if self.lender is not None else ()
         parts = (self.url, self.username, self.password, self.ca, self.cert, self.key, *logins, *lent)
@@ -113,7 +114,7 @@ class IndexEntry:
 
     @classmethod
     def read(cls, data: Any) -> IndexEntry | None:
-        """From ``data``; None for what is none."""
+        """An entry from its ``data``; None for anything else."""
         try:
             return cls(**{**data, "urls": tuple(data["urls"])})
         except (TypeError, KeyError):

@@ -1,7 +1,7 @@
-"""How a source is reconciled, a kind a module.
+"""How sources are reconciled, a module for each kind.
 
-``reconciler`` is what reconciling any source is: read it, ask its server, say how that went, tell who uses it;
-``artifactsource`` what those have in common that stand for one artifact: ``ocirepository``, ``gitrepository`` (but
-for those that name a synced repository), ``buckets`` and ``helmcharts``. ``helmrepository`` is an index of many
-charts, or a registry with them.
+``reconciler`` is the same for all: read the source, ask its server, report how that went, have what uses it reconciled.
+``artifactsource`` adds what kinds with one artifact share: ``ocirepository``, ``gitrepository`` (if it names a synced
+repository, it has that one's commit), ``buckets`` and ``helmcharts``. ``helmrepository`` is an index of many charts,
+or a registry with them.
 """

@@ -1,4 +1,4 @@
-"""Sources that stand for one artifact: what was found for the present spec, until something else is."""
+"""Sources that have one artifact each. What was found for the present spec is used until something else is found."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
     from gitsync.runtime.recorder import EventRecorder
 
 R = TypeVar("R", GitRepository, OCIRepository, Bucket, HelmChart)
-#: What is asked for, with what Secrets hold; and what was found.
+#: The spec of what is wanted, with logins and keys out of Secrets; and the artifact that was found.
 S = TypeVar("S")
 A = TypeVar("A")
 
-#: Seconds in which a server has answered, mostly; no status says of a release that it waits.
+#: Seconds, in which most servers answer: a release that waits no longer than that says nothing in its status.
 FIRST_ANSWER = 5.0
 
 
 @dataclass(slots=True)
 class State(Generic[S, A]):
-    """What is known of one: what was ``found``, or the ``error`` that nothing was, both for the spec of ``generation``;
-    0 before the first look. ``reason`` is what a condition gives for what is tried now, ``awaited`` the generation that
-    somebody waits for, ``since`` when. ``asked`` is when the server was asked last, for which ``requested``."""
+    """What is known of one source: the artifact that was ``found``, or the ``error`` why not, both for the spec of
+    ``generation``; 0 before the first look. ``reason`` is that of the conditions while it is tried again,
+    ``awaited`` the generation that something waits for, ``since`` when. ``asked`` is when the server was asked last,
+    for which ``requested``."""
 
     since: float
     generation: int = 0
@@ -47,8 +48,8 @@ class State(Generic[S, A]):
 
 
 class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
-    """See SourceReconciler. What one stands for is what was found for its present spec: what another reference, server
-    or demand for a signature has brought is of no use to anybody."""
+    """See SourceReconciler. A source's artifact is the one that was found for its present spec: what another
+    reference, server or verification has brought is not used any more."""
 
     #: The reason of the conditions when the server fails.
     unreachable: ClassVar[str]
@@ -59,16 +60,14 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
         watch: Informer,
         events: EventRecorder,
         on_change: Callable[[ObjectKey], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(cluster, watch, events, on_change)
-        self._clock = clock
         self._states: dict[ObjectKey, State[S, A]] = {}
 
     def found(self, key: ObjectKey) -> tuple[S, A]:
-        """What one stands for. Asks nobody.
+        """The artifact of a source. No server is asked.
 
-        Raises: SourceNotReady; ArtifactPending for a moment after it came or was changed, and after a start.
+        Raises: SourceNotReady; ArtifactPending for a moment after the source came or was changed, and after a start.
         """
         manifest = self._watch.get(key)
         if manifest is None:
@@ -83,15 +82,15 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
             raise not_ready(key, "it is suspended, and was not read before")
         message = "it was changed, and has yet to be read" if state.generation else "it has yet to be read"
         if is_current or state.awaited != _generation(manifest):
-            state.awaited, state.since = _generation(manifest), self._clock()
-        left = state.since + FIRST_ANSWER - self._clock()
+            state.awaited, state.since = _generation(manifest), time.monotonic()
+        left = state.since + FIRST_ANSWER - time.monotonic()
         if left > 0:
             raise ArtifactPending(not_ready(key, message).message, retry_after=left)
         raise not_ready(key, message)
 
     @abstractmethod
     def _plain(self, source: R) -> S:
-        """What one asks for, without what its Secrets hold. Raises: GitsyncError for what cannot be used."""
+        """What the source asks for, without what its Secrets hold. Raises: GitsyncError for what cannot be used."""
 
     @abstractmethod
     async def _opened(self, source: R, plain: S) -> S:
@@ -99,23 +98,23 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
 
     @abstractmethod
     def _without_secrets(self, spec: S) -> S:
-        """As ``_plain`` has it."""
+        """An opened spec without what Secrets hold, as ``_plain`` returns it."""
 
     @abstractmethod
     async def _known(self, key: ObjectKey, source: R, spec: S) -> A | None:
-        """What was found last, in an earlier life too; None for nothing that is of use. Asks nobody."""
+        """What was found last, before a restart too; None when that is not for this spec. No server is asked."""
 
     @abstractmethod
     async def _asked(self, key: ObjectKey, source: R, spec: S) -> A:
-        """What the server has now. Raises: GitsyncError."""
+        """The artifact that the server has now. Raises: GitsyncError."""
 
     @abstractmethod
     def _outcome(self, key: ObjectKey, source: R, found: tuple[S, A], changed: bool) -> Outcome:
-        """What to say of it."""
+        """What to report of an artifact that was found."""
 
     @abstractmethod
     def _dropped(self, key: ObjectKey, found: tuple[S, A] | None) -> None:
-        """Nobody refers to it any more."""
+        """Forgets what is known of a source that nothing refers to any more."""
 
     async def _fetch(self, key: ObjectKey, source: R) -> Outcome | None:
         state = self._state(key)
@@ -140,19 +139,19 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
         return self._outcome(key, source, (spec, artifact), changed)
 
     async def _suspend(self, key: ObjectKey, source: R, plain: S) -> None:
-        """Nobody is asked: what was found before, in an earlier life too, stays in use if it is what is wanted now."""
+        """Takes up what was found before, before a restart too, if it is for the present spec. No server is asked."""
         state = self._states[key]
         if state.found is not None and self._without_secrets(state.found[0]) == plain:
             state.generation = source.metadata.generation
             return
         state.found, state.error, state.generation = None, None, source.metadata.generation
-        with suppress(GitsyncError):  # nobody needs its Secrets as long as it is suspended
+        with suppress(GitsyncError):  # without its Secrets, which a suspended source does not need
             spec = await self._opened(source, plain)
             await self._resume(key, source, spec)
         self._on_change(key)
 
     async def _resume(self, key: ObjectKey, source: R, spec: S) -> None:
-        """Take up what was found in an earlier life, at a start and as long as the server is away."""
+        """Takes up what was found before a restart, so that it is used at once, and while the server is away."""
         state = self._states[key]
         known = await self._known(key, source, spec)
         has = state.found is not None and state.generation == source.metadata.generation
@@ -160,31 +159,32 @@ class ArtifactSources(SourceReconciler[R], Generic[R, S, A]):
             self._on_change(key)
 
     def _keep(self, key: ObjectKey, source: R, found: tuple[S, A]) -> bool:
-        """Whether who uses it has to look again."""
+        """Whether what uses the source has to be reconciled."""
         state, generation = self._states[key], source.metadata.generation
         changed = state.found != found or state.generation != generation or state.error is not None
         state.found, state.generation = found, generation
         return changed
 
     def _state(self, key: ObjectKey) -> State[S, A]:
-        return self._states.setdefault(key, State(self._clock()))
+        return self._states.setdefault(key, State(time.monotonic()))
 
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
         return NOT_SUPPORTED if isinstance(error, FieldNotSupported) else self._states[key].reason
 
     def _passes(self, error: GitsyncError) -> bool:
-        """As with Flux a reference may be pushed yet and a Secret corrected, while intervals are long."""
+        """True of all errors but fields that are not supported: as with Flux, a reference may yet be pushed, or a
+        Secret corrected, and intervals are long."""
         return not isinstance(error, FieldNotSupported)
 
     def _complain(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
         self._tell_of(key, manifest, reason, error)
         state, generation = self._state(key), _generation(manifest)
-        if state.generation != generation:  # what was found for another spec is of no use to this one
+        if state.generation != generation:  # what was found was for another spec
             state.found = None
         told = state.error.message if state.error is not None and state.generation == generation else ""
         state.error, state.generation = error, generation
         if state.found is None and told != error.message:
-            self._on_change(key)  # who waits for it says why
+            self._on_change(key)  # what waits for it reports the error
 
     def _tell_of(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
         """Say what is wrong."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
     from gitsync.runtime.recorder import EventRecorder
 
-#: Digits of a revision that log lines show, with sha256: before them.
+#: How many characters of a revision log lines show, ``sha256:`` included.
 _SHOWN = 19
 
 
@@ -51,7 +51,7 @@ class Buckets(ArtifactSources[Bucket, BucketSpec, BucketArtifact]):
         self._artifacts = artifacts
 
     async def artifact_of(self, key: ObjectKey) -> Artifact:
-        """See BucketLookup. Asks nobody. Raises: SourceNotReady, ArtifactPending."""
+        """See BucketLookup. No server is asked. Raises: SourceNotReady, ArtifactPending."""
         return await chart_artifact(self._artifacts, *self.found(key))
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -56,18 +57,18 @@ if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer
     from gitsync.runtime.recorder import EventRecorder
 
-#: An answer that another GitRepository of the same place has had in this part of the interval will do: one question is
-#: asked for all of them.
+#: The part of the interval for which an answer about another GitRepository of the same URL is used, too, so that the
+#: server is asked once for all of them.
 _FRESH = 0.9
-#: Seconds by which an answer may be older than the first look at a GitRepository: many come at once.
+#: Seconds by which an answer may be older than the first look at a GitRepository, since many are created at once.
 _AT_ONCE = 1.0
 #: Digits of a commit that log lines show.
 _SHOWN = 7
 
 
 class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
-    """See ArtifactSources. One that names a synced repository follows what its sync carries out; nothing is asked or
-    fetched for it."""
+    """See ArtifactSources. A GitRepository that names a synced repository has the commit that this one's sync
+    carries out; nothing is asked or fetched for it."""
 
     status = GitRepositoryStatus
     words = Words("git repository cannot be read", "git repository can be read again", "git repository read")
@@ -88,19 +89,19 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         self._git = git
         self._logins = logins
         self._synced = synced
-        #: Has one reconciled.
+        #: Has a GitRepository reconciled.
         self.wake: Callable[[ObjectKey], None] = lambda _: None
         self._parts: dict[ObjectKey, tuple[Part, ...]] = {}
-        #: By those that follow a synced repository, the commit that was told of last, "" for none, and what they leave
-        #: of it, as who uses them knows it; None when nobody does.
+        #: By GitRepository that names a synced repository: the commit that was last reported, "" for none, and what it
+        #: leaves of the repository, as whoever uses it knows; None when nobody does.
         self._followed: dict[ObjectKey, tuple[str, Content | None]] = {}
-        #: Requests that a synced repository was asked for, with how often it had been polled before.
+        #: Requests for which a synced repository is to be polled, each with the number of polls before it.
         self._requests: dict[ObjectKey, tuple[str, int]] = {}
         synced.live = self.declared
         git.mirrors.news = self._on_news
 
     def declared(self, key: ObjectKey) -> GitRepository | None:
-        """One as the cluster has it; None without one that can be read."""
+        """A GitRepository as the cluster has it; None when there is none, or it cannot be read."""
         manifest = self._watch.get(key)
         try:
             return GitRepository.parse(manifest) if manifest is not None else None
@@ -127,9 +128,11 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         return self.found(key)[1].revision
 
     async def demanded(self) -> Verification | None:
-        """What the GitRepository wants signed by which a synced repository names itself; None for nothing.
+        """The verification that a GitRepository demands of the synced repository which names itself by it; None for
+        none.
 
-        Raises: FieldErrors for one that cannot be read; NotVerified when its keys cannot, ApiError, ClusterUnavailable.
+        Raises: FieldErrors for a GitRepository that cannot be read; NotVerified when its keys cannot, ApiError,
+        ClusterUnavailable.
         """
         manifest = self._watch.get(BOOTSTRAP)
         if manifest is None or not (manifest.get("spec") or {}).get("verify"):
@@ -140,8 +143,8 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         return await verification_of(self._cluster, declared)
 
     def carried_out(self, repository: SyncedRepository) -> None:
-        """A synced repository has another commit, or was asked: those that name it say so, and those that have done so
-        find out what they are by now."""
+        """A synced repository has another commit, or was polled: GitRepositories that name it are updated, and those
+        that used to name it are reconciled."""
         for key, _ in self._watch.items():
             if key in self._followed or self._synced.meant_by(key) is repository:
                 self.wake(key)
@@ -195,7 +198,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         try:
             artifact = await self._git.refresh(key, spec, parts, self._not_before(key, source))
         finally:
-            state.asked = self._clock()
+            state.asked = time.monotonic()
         self._parts[key] = parts
         return artifact
 
@@ -203,7 +206,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         state = self._state(key)
         requested = source.metadata.annotations.get(REQUESTED_AT_ANNOTATION, "")
         return oldest_answer(
-            self._clock(),
+            time.monotonic(),
             source.spec.interval,
             requested=bool(requested) and requested != source.status.last_handled_reconcile_at,
             changed=state.generation != source.metadata.generation,
@@ -211,7 +214,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         )
 
     def _included(self, key: ObjectKey, spec: GitSpec) -> tuple[Part, ...]:
-        """The artifacts of what it includes. Raises: SourceNotReady, ArtifactPending."""
+        """The artifacts that ``spec.include`` names. Raises: SourceNotReady, ArtifactPending."""
         self._check_circle(key)
         return tuple(self._part(included(key, item.name)) for item in spec.content.include)
 
@@ -225,7 +228,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         return Part(artifact.revision, artifact.content, artifact.digest, tree, self._git.needed(artifact))
 
     def _check_circle(self, key: ObjectKey) -> None:
-        """Raises: SourceNotReady for what includes itself, or leads to what does."""
+        """Raises: SourceNotReady for a GitRepository that includes itself, or includes one that does."""
         if circle := circle_of(key, lambda item: _includes(self._watch.get(item) or {})):
             names = " -> ".join(item.name for item in circle)
             raise not_ready(key, f"GitRepositories include each other in a circle: {names}")
@@ -240,7 +243,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         return replace(outcome, commit=artifact.info)
 
     async def _follow(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> Outcome | None:
-        """Say what a synced repository has: the commit that is carried out."""
+        """Reports the commit that a synced repository carries out as the GitRepository's artifact."""
         state = self._state(key)
         if state.found is not None:
             self._git.forget(key, state.found[0])
@@ -264,7 +267,9 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             wanted = await verification_of(self._cluster, source)
         if wanted is not None:
             if repository.verified is None:
-                raise NotVerified("nobody can verify it here", reason=VERIFICATION_ERROR)
+                raise NotVerified(
+                    "signatures of the synced repository cannot be verified here", reason=VERIFICATION_ERROR
+                )
             signed = await repository.verified(artifact.commit.id, wanted)
         reference = reference_of(source.spec.ref)
         resolved = Resolved(artifact.commit.id, reference.name or reference.tag or reference.branch)
@@ -275,7 +280,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         return replace(outcome, commit=artifact.commit)
 
     def _awaits_poll(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> bool:
-        """Whether it is asked for, and the synced repository has yet to be: its own poll answers that."""
+        """Whether a request is open that the synced repository's next poll will answer."""
         requested = source.metadata.annotations.get(REQUESTED_AT_ANNOTATION, "")
         if not requested or requested == source.status.last_handled_reconcile_at:
             return False
@@ -309,8 +314,9 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
 
 
 def circle_of(start: ObjectKey, includes: Callable[[ObjectKey], list[str]]) -> list[ObjectKey]:
-    """A circle that ``start`` leads to, its first member once more at its end; empty when there is none. Each is looked
-    at once: they may lead to each other by very many ways, and be many one behind the other. Pure."""
+    """A circle of includes that ``start`` leads to, its first member once more at its end; empty when there is none.
+    Each GitRepository is looked at once, and without recursion: there may be very many ways between them, and very
+    long ones. Pure."""
     path = [start]
     left = [iter(includes(start))]
     seen = {start}
@@ -331,9 +337,8 @@ def circle_of(start: ObjectKey, includes: Callable[[ObjectKey], list[str]]) -> l
 
 
 def oldest_answer(now: float, interval: float, *, requested: bool, changed: bool, failed: float) -> float:
-    """When the server must have been asked at the earliest for an answer to count that somebody else has had: one
-    question is asked for all GitRepositories of a place. ``failed`` is when this one has failed last, 0 if it has not.
-    """
+    """The earliest time of an answer that may be used for this GitRepository, though the server was asked for
+    another one of the same URL. ``failed`` is when this one has failed last, 0 if it has not."""
     if requested:
         return now
     if changed:
@@ -374,6 +379,6 @@ def _observed(source: GitRepository, parts: tuple[Part, ...]) -> dict[str, Any]:
 
 
 def _includes(manifest: Manifest) -> list[str]:
-    """The names of what a GitRepository includes, whatever else is wrong with it."""
+    """The names of the GitRepositories that one includes, read leniently: other fields may be wrong."""
     found = (manifest.get("spec") or {}).get("include") or ()
     return [str((item.get("repository") or {}).get("name", "")) for item in found if isinstance(item, dict)]

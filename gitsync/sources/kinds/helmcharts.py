@@ -70,8 +70,8 @@ class FoundChart:
 
 @dataclass(frozen=True, slots=True)
 class OfSource:
-    """What HelmCharts ask of their sources: the ``revision`` that one has, "" for none; the ``place`` that it is read
-    from, without credentials; and whether it ``is_coming``: there, and yet to say what it has."""
+    """What HelmCharts want to know of their sources: the ``revision`` that one has, "" for none; the ``place`` that
+    it is read from, a URL without credentials; and whether it ``is_coming``: it exists, and was not read yet."""
 
     revision: Callable[[ObjectKey], str]
     place: Callable[[ObjectKey], str]
@@ -79,7 +79,7 @@ class OfSource:
 
 
 class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
-    """See ArtifactSources. To look for news asks no server: the sources of charts do."""
+    """See ArtifactSources. A look for news asks no server: it reads what the charts' sources had last."""
 
     status = HelmChartStatus
     words = Words("chart cannot be had", "chart can be had again", "chart found")
@@ -95,7 +95,7 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
         sources: OfSource,
         trees: ChartTrees,
     ) -> None:
-        #: Those that somebody has taken a chart by. Most are there for others to look at.
+        #: The HelmCharts whose chart something has used. Most are there for people and tools to look at.
         self._used: set[ObjectKey] = set()
         super().__init__(cluster, watch, events, lambda key: on_change(key) if key in self._used else None)
         self._locate = locate
@@ -103,11 +103,11 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
         self._trees = trees
         #: Digests of charts that Helm could load.
         self._built: LRUCache[str, bool] = LRUCache(_MOST_BUILT)
-        #: Why none of them can be read, None when they can.
+        #: Why HelmCharts cannot be read; None when they can.
         self.unread: GitsyncError | None = None
 
     async def artifact_of(self, key: ObjectKey) -> ChartArtifact:
-        """See ChartLookup. Asks nobody. Raises: SourceNotReady, ArtifactPending."""
+        """See ChartLookup. No server is asked. Raises: SourceNotReady, ArtifactPending."""
         if self.unread is not None:
             raise not_ready(key, self.unread.message, self.unread.hint)
         self._used.add(key)
@@ -126,7 +126,7 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
         return self.found(key)[1].artifact.version
 
     def using(self, concerns: Callable[[ObjectKey, ObjectKey], bool]) -> Iterator[ObjectKey]:
-        """The HelmCharts that a change concerns: one of themselves, or of their sources."""
+        """The HelmCharts that a change of ``key`` concerns: that one itself, or those whose source it is."""
         for key, manifest in self._watch.items() if self.unread is None else ():
             reference = (manifest.get("spec") or {}).get("sourceRef") or {}
             kind, name = str(reference.get("kind", "")), str(reference.get("name", ""))
@@ -146,11 +146,11 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
         return spec
 
     async def _known(self, key: ObjectKey, source: HelmChart, spec: WantedChart) -> FoundChart | None:
-        """What its status says that it had, if that is what is wanted, and still to be had."""
+        """The chart that its status names, if that is what is wanted and can still be fetched."""
         old, choice = source.status, spec.choice
         if old.artifact is None or old.observed_values_files != choice.all_values_files():
             return None
-        if spec.source.kind == HELM_REPOSITORY:  # that version, whatever has come since
+        if spec.source.kind == HELM_REPOSITORY:  # that very version, though a newer one may be there
             if choice.chart != old.observed_chart_name or not compatible(choice.version, old.artifact.revision):
                 return None
             spec = replace(spec, choice=spec.choice.model_copy(update={"version": old.artifact.revision}))
@@ -233,15 +233,17 @@ class HelmCharts(ArtifactSources[HelmChart, WantedChart, FoundChart]):
         return CHART_BUILD_FAILED if is_built else FETCH_FAILED
 
     def _passes(self, error: GitsyncError) -> bool:
-        """What is wrong with a chart, or with its source, is mended there, and that is heard of."""
+        """True of what passes by itself. Other errors of a chart or its source are mended in the source, and its
+        change has the HelmChart reconciled."""
         return isinstance(error, RetryableError)
 
     def _dropped(self, key: ObjectKey, found: tuple[WantedChart, FoundChart] | None) -> None:
-        """Nothing is kept of it."""
+        """There is nothing to forget."""
 
 
 def _observed(source: HelmChart, artifact: Artifact, revision: str) -> str:
-    """The revision of the source in which the chart came to be what it is: of further ones nothing is written."""
+    """The revision of the source at which the chart became what it is. Later revisions with the same chart are not
+    written to the status."""
     old = source.status
     same = old.artifact is not None and (old.artifact.revision, old.artifact.digest) == (
         artifact.revision,

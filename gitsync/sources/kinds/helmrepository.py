@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 class HelmRepositories(SourceReconciler[HelmRepository]):
-    """See SourceReconciler. Those of type oci have neither an index nor a status: they say how a registry is reached,
-    and are asked again for the charts that releases want."""
+    """See SourceReconciler. Those of type oci have neither an index nor a status: they say how to reach a registry,
+    which is asked for the charts that releases want."""
 
     words = Words("chart repository cannot be read", "chart repository is back", "chart repository read")
 
@@ -40,11 +40,11 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         super().__init__(cluster, watch, events, on_change)
         self._repositories = repositories
         self._specs: dict[ObjectKey, RepositorySpec] = {}
-        #: Why some could not be read, so that nothing is known of how they are reached.
+        #: Errors of HelmRepositories that could not be read, for the releases that name them.
         self._unread: dict[ObjectKey, GitsyncError] = {}
-        #: The reason of what goes wrong, where it is another one than that of an index.
+        #: Reasons of conditions for errors that are not about an index.
         self._reasons: dict[ObjectKey, str] = {}
-        #: What those who use them were told of last.
+        #: The spec with which each was read when what uses it was last told of it.
         self._announced: dict[ObjectKey, RepositorySpec] = {}
 
     async def spec_of(self, key: ObjectKey) -> RepositorySpec:
@@ -71,12 +71,12 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         return await verification_of(self._cluster, wanted, key.namespace)
 
     def revision_of(self, key: ObjectKey) -> str:
-        """The revision of the index that was read last, as the status of a HelmRepository has it; "" for none."""
+        """The revision of the index that was read last, as the HelmRepository's status has it; "" for none."""
         status = (self._watch.get(key) or {}).get("status") or {}
         return str((status.get("artifact") or {}).get("revision", ""))
 
     def is_coming(self, key: ObjectKey) -> bool:
-        """Whether a HelmRepository is there, and is yet to be read for the first time."""
+        """Whether a HelmRepository exists, and was not read yet."""
         manifest = self._watch.get(key)
         is_suspended = manifest is not None and bool((manifest.get("spec") or {}).get("suspend"))
         return manifest is not None and not is_suspended and key not in self._specs and key not in self._unread
@@ -124,7 +124,7 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         return self._reasons.get(key) or (INDEXATION_FAILED if isinstance(error, TerminalError) else FAILED)
 
     async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
-        if url_in(manifest).startswith("oci://"):  # the release that wants a chart of it says so
+        if url_in(manifest).startswith("oci://"):  # the release that wants a chart of it reports the error
             self._complain(key, manifest, reason, error)
         else:
             await super()._failed(key, manifest, reason, error)

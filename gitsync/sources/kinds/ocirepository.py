@@ -49,7 +49,7 @@ class OCIRepositories(ArtifactSources[OCIRepository, ArtifactSpec, OciArtifact])
         self._logins = logins
 
     async def artifact_of(self, key: ObjectKey) -> Found:
-        """See ArtifactLookup. Asks nobody. Raises: SourceNotReady, ArtifactPending."""
+        """See ArtifactLookup. No server is asked. Raises: SourceNotReady, ArtifactPending."""
         return self.found(key)
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:

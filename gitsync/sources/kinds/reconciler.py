@@ -1,4 +1,5 @@
-"""What reconciling a source is, whatever its kind: read it, ask its server, say how that went, tell who uses it."""
+"""How any source is reconciled, whatever its kind: read it, ask its server, report how that went, and have what uses
+it reconciled."""
 
 from __future__ import annotations
 
@@ -76,7 +77,8 @@ class Outcome:
 
 
 class SourceReconciler(ABC, Generic[R]):
-    """Every source of one kind in the cluster. ``on_change(key)`` is told when one has something else than before."""
+    """Reconciles every source of one kind in the cluster. ``on_change(key)`` is called when a source has changed
+    what it has."""
 
     status: ClassVar[type[SourceStatus]] = HelmRepositoryStatus
     words: ClassVar[Words]
@@ -92,7 +94,7 @@ class SourceReconciler(ABC, Generic[R]):
         self._once = Once()
 
     async def reconcile(self, key: ObjectKey, interrupt: Interrupt) -> float | None:
-        """Look for news, and say how that went. Returns seconds until the next try, when this one failed."""
+        """Asks for news, and reports how that went. Returns the seconds until the next try when this one failed."""
         with keeping_secrets():
             return await self._pass(key, interrupt)
 
@@ -119,7 +121,7 @@ class SourceReconciler(ABC, Generic[R]):
                 outcome = await interrupt.guard(self._fetch(key, source))
         except Superseded:
             return 0.0
-        except ArtifactPending as error:  # nothing is wrong, and who has it tells
+        except ArtifactPending as error:  # nothing is wrong: what it waits for has it reconciled
             return error.retry_after
         except GitsyncError as error:
             await self._failed(key, manifest, self._reason(key, error), error)
@@ -135,7 +137,7 @@ class SourceReconciler(ABC, Generic[R]):
         return None
 
     def _tell_suspended(self, key: ObjectKey, manifest: Manifest) -> None:
-        """Each change of ``spec.suspend`` is one line."""
+        """Logs each change of ``spec.suspend`` once."""
         topic = "suspend"
         if is_suspended(manifest):
             self._once(key, log, "source is suspended", topic=topic, repository=key, kind=key.kind)
@@ -148,14 +150,14 @@ class SourceReconciler(ABC, Generic[R]):
 
     @abstractmethod
     async def _fetch(self, key: ObjectKey, source: R) -> Outcome | None:
-        """Ask for what the source has now; None when it is not to be asked. Raises: GitsyncError."""
+        """What the source has now; None when its server is not to be asked. Raises: GitsyncError."""
 
     @abstractmethod
     def _reason(self, key: ObjectKey, error: GitsyncError) -> str:
-        """The reason of the conditions, in Flux's words."""
+        """The reason of the conditions for an error, as Flux names it."""
 
     def _passes(self, error: GitsyncError) -> bool:
-        """Whether an error is worth another try before the source is due."""
+        """Whether after this error the source is tried again before its next interval."""
         return not isinstance(error, TerminalError)
 
     def _stalls(self, manifest: Manifest, error: GitsyncError) -> bool:
@@ -163,7 +165,7 @@ class SourceReconciler(ABC, Generic[R]):
         return isinstance(error, FieldErrors)
 
     def _gone(self, key: ObjectKey) -> None:
-        """The source is no more."""
+        """Forgets a source that was deleted."""
 
     async def _let_go(self, key: ObjectKey, manifest: Manifest) -> float | None:
         """Nothing is left behind that has to go first: Flux's source-controller, which has put its finalizer on every
@@ -197,7 +199,7 @@ class SourceReconciler(ABC, Generic[R]):
         await self._say(key, manifest, said, **fields)
 
     def _announce(self, key: ObjectKey, manifest: Manifest, outcome: Outcome) -> None:
-        """Tell people that a source has another artifact than before."""
+        """Logs that a source has another artifact than before, and creates an Event where that is wanted."""
         log.info(self.words.found, repository=key, kind=key.kind, **outcome.line)
         if outcome.event:
             revision = outcome.artifact.revision if outcome.artifact is not None else ""
@@ -213,7 +215,7 @@ class SourceReconciler(ABC, Generic[R]):
             said.append((self._condition(error), TRUE, reason, error.message))
         if self._stalls(manifest, error):
             said.append((STALLED, TRUE, reason, error.message))
-        # What is in use was verified, once it was; where nothing of the kind is asked for, nothing of it is said.
+        # The artifact in use stays verified when a later one fails. Without spec.verify there is no such condition.
         is_verified = (manifest.get("spec") or {}).get("verify") is not None
         await self._say(key, manifest, said, keep=frozenset({SOURCE_VERIFIED} if is_verified else ()))
 

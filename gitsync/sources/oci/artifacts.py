@@ -52,13 +52,13 @@ class OciArtifacts:
         self._unpacking: SingleFlight[Tree] = SingleFlight()
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Ends the requests that are under way."""
         await self._refreshing.close()
         await self._loading.close()
         await self._unpacking.close()
 
     async def known(self, spec: ArtifactSpec) -> OciArtifact | None:
-        """What was found last, in an earlier life too; None before that. Asks nobody."""
+        """The artifact that was found last, before a restart too; None if none was. No request is made."""
         found = self._known.get(spec.id)
         if found is None:
             found = OciArtifact.read(await asyncio.to_thread(self._store.data, _FOLDER, spec.id))
@@ -67,11 +67,9 @@ class OciArtifacts:
         return found
 
     async def refresh(self, spec: ArtifactSpec) -> tuple[OciArtifact, bool]:
-        """What the registry has now, fetched if it is another than before, and whether it is.
-
-        Concurrent calls for the same are one. What was found before stays in use when this fails.
-        Raises: SourceMissing, ArtifactError, SourceError, SourceUnavailable, NotVerified.
-        """
+        """The artifact that the registry has now, fetched if it has changed, and whether it has. Concurrent calls
+        for the same artifact share one request. When this fails, what was found before stays in use. Raises:
+        SourceMissing, ArtifactError, SourceError, SourceUnavailable, NotVerified."""
         return await self._shared(spec, self._refreshing, spec.id, partial(self._refresh, spec))
 
     async def look(self, spec: ArtifactSpec) -> str:
@@ -81,10 +79,10 @@ class OciArtifacts:
         return await self._revision(spec)
 
     async def chart(self, spec: ArtifactSpec, artifact: OciArtifact) -> Chart:
-        """The chart that an artifact is, its version with the artifact's digest. Costs no request as long as its layer
-        is kept.
+        """The chart in an artifact, its version with the artifact's digest. No request is made as long as its layer is
+        kept.
 
-        Raises: ChartError for what is no chart; what ``refresh`` raises.
+        Raises: ChartError where there is no chart in it; what ``refresh`` raises.
         """
         if spec.ignore is not None and not spec.copies:
             raise ChartError(
@@ -97,7 +95,7 @@ class OciArtifacts:
         return await self._shared(spec, self._loading, artifact.content, partial(self._load, spec, artifact))
 
     async def describe(self, spec: ArtifactSpec, artifact: OciArtifact) -> tuple[str, str]:
-        """Name and version of the same. Costs nothing the second time. Raises: as ``chart``."""
+        """Name and version of the chart in an artifact. They are remembered. Raises: as ``chart``."""
         known = self._described.get(artifact.content)
         if known is None:
             chart = await self.chart(spec, artifact)
@@ -105,10 +103,10 @@ class OciArtifacts:
         return known
 
     async def tree(self, spec: ArtifactSpec, artifact: OciArtifact) -> Tree:
-        """The files of an artifact, as ``flux push artifact`` has put them into it. Costs no request as long as its
+        """The files of an artifact, as ``flux push artifact`` has put them into it. No request is made as long as its
         layer is kept.
 
-        Raises: ArtifactError for what holds no files; NoRoom; what ``refresh`` raises.
+        Raises: ArtifactError where it holds no files; NoRoom; what ``refresh`` raises.
         """
         known = self._layers.known(spec, artifact)
         if known is not None:
@@ -117,7 +115,7 @@ class OciArtifacts:
         return await self._shared(spec, self._unpacking, key_of(spec, artifact), unpack)
 
     def forget(self, spec: ArtifactSpec) -> None:
-        """Drops what is known of it; nobody refers to it any more."""
+        """Drops what is known of an artifact that nothing refers to any more."""
         self._known.pop(spec.id, None)
 
     async def _shared(
@@ -142,7 +140,7 @@ class OciArtifacts:
         return artifact, True
 
     async def _revision(self, spec: ArtifactSpec) -> str:
-        """The revision that is wanted now, written as ``OciArtifact.revision``."""
+        """The revision that the spec means now, written as ``OciArtifact.revision``."""
         if spec.digest:
             return spec.digest
         tag = await self._highest(spec) if spec.semver else spec.plain_tag

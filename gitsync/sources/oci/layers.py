@@ -11,24 +11,26 @@ from gitsync.sources.unpacking import Pull, Unpacker
 from gitsync.tree import Tree
 from gitsync.treememory import TreeMemory
 
-#: The repository and who we are there, a layer of it, whether it is taken as it is, and else what is left out of it.
+#: RepositorySpec.id, which has the credentials in it; the layer's digest; whether the layer is taken as it is; the
+#: patterns of what is left out.
 _Key = tuple[str, str, bool, str | None]
 
 
 def key_of(spec: ArtifactSpec, artifact: OciArtifact) -> _Key:
-    """What makes one tree another than the other. A tree that has to be fetched again is, by whoever may do so."""
+    """The cache's key of a layer's tree. Since it has the credentials in it, a layer that must be fetched again is
+    fetched with those of the source that asks."""
     return spec.repository.id, artifact.digest, spec.copies, spec.ignore
 
 
 class LayerTrees:
-    """Has layers unpacked. ``memory`` keeps their trees."""
+    """Unpacks layers to trees, and keeps these in ``memory``."""
 
     def __init__(self, unpacker: Unpacker, memory: TreeMemory) -> None:
         self._unpacker = unpacker
         self._memory = memory
 
     def known(self, spec: ArtifactSpec, artifact: OciArtifact) -> Tree | None:
-        """What ``of`` has found before, as long as it is remembered."""
+        """The tree that ``of`` has returned before, as long as it is remembered."""
         return self._memory.get(key_of(spec, artifact))
 
     async def of(self, spec: ArtifactSpec, artifact: OciArtifact, pull: Pull) -> Tree:

@@ -1,4 +1,4 @@
-"""What of a registry is wanted, and what was found: plain data."""
+"""What is wanted of a registry, and what was found there: plain data."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ _SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class ArtifactSpec:
-    """An artifact of a repository, by digest, else by the highest tag in a semver range, of those that
-    ``semver_filter`` (a regular expression) finds, else by tag; and its layer, by media type, else the first.
-
-    Of a layer that is read as files ``ignore`` (as .sourceignore has it) is left out, unless it ``copies`` the layer as
-    it is. With ``verification`` only what is signed so is of any use."""
+    """An artifact of a repository: by digest, else by the highest tag in a semver range, of those that match
+    ``semver_filter`` (a regular expression), else by tag. And its layer: by media type, else the first. When the
+    layer is read as files, those that match ``ignore`` (as .sourceignore) are left out, unless it ``copies`` the
+    layer as it is. With ``verification`` only an artifact that is signed as it demands is used."""
 
     repository: Repository
     tag: str = ""
@@ -36,13 +35,13 @@ class ArtifactSpec:
 
     @property
     def plain_tag(self) -> str:
-        """The tag that is asked for where no range is."""
+        """The tag that is asked for where there is no range."""
         return self.tag or _LATEST
 
     @property
     def id(self) -> str:
-        """Names it in caches."""
-        # What was found without a signature, or by other keys, is not this.
+        """The artifact's name in caches."""
+        # What was found without verification, or verified by other keys, is another artifact.
         verified = self.verification.id if self.verification is not None else None
         parts = [self.repository.id, self.tag, self.semver, self.semver_filter, self.digest, self.media_type, verified]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()  # no part of it can pass for another
@@ -66,13 +65,13 @@ class OciArtifact:
 
     @property
     def build(self) -> str:
-        """What the version of a chart shows of it, as Flux has it."""
+        """The build metadata that a chart's version gets from the artifact, as with Flux."""
         return self.manifest.rpartition(":")[2][:_SHOWN]
 
     @property
     def content(self) -> str:
-        """What identifies a chart made of it. As with Flux the manifest's digest, with the layer's, since one manifest
-        may have several."""
+        """The identity of a chart made of it: the manifest's digest, as with Flux, and the layer's, since one
+        manifest may have several layers."""
         return f"{self.manifest}+{self.digest}"
 
     def data(self) -> dict[str, Any]:
@@ -81,7 +80,7 @@ class OciArtifact:
 
     @classmethod
     def read(cls, data: Any) -> OciArtifact | None:
-        """From ``data``; None for what is none."""
+        """An artifact from its ``data``; None for anything else."""
         try:
             return cls(
                 str(data["revision"]),

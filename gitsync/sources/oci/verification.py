@@ -13,14 +13,14 @@ from gitsync.errors import ArtifactError, NotVerified, SourceMissing
 from gitsync.oci import Descriptor, Registry, Repository
 from gitsync.signatures import CosignKeys, Keyless, check_keyless
 
-#: Bytes of a signature with what it says, and how many of an artifact are looked at.
+#: The largest signature with its payload in bytes, and how many signatures of an artifact are tried.
 _MAX_SIGNATURE = 1 << 20
 _MOST = 50
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
 _SIMPLE = "application/vnd.dev.cosign.simplesigning.v1+json"
 _ANNOTATION = "dev.cosignproject.cosign/signature"
 
-#: Raises NotVerified for what does not count.
+#: Checks one signature. Raises NotVerified when it is not one of those that are trusted.
 _Check = Callable[[], None]
 
 
@@ -35,19 +35,19 @@ class CosignVerification:
 
     @property
     def id(self) -> str:
-        """Another text for another demand."""
+        """The verification's name in caches: different for each set of keys and identities."""
         if self.keyless is None:
             return f"cosign {self.where} {self.keys.id}"
         return f"cosign {self.where} {self.keyless.id} {self.keyless.identities}"
 
     @property
     def plain(self) -> CosignVerification:
-        """The verification without what Secrets hold: for those who look without asking for them."""
+        """The verification without what Secrets hold, for callers that have no access to them."""
         keyless = Keyless(self.keyless.identities) if self.keyless is not None else None
         return CosignVerification(self.where, keyless=keyless)
 
     def lacks(self) -> str:
-        """Why nothing can be verified by it, "" when that can be."""
+        """What is missing, so that nothing can be verified; "" when nothing is."""
         if self.keyless is not None:
             return "" if self.keyless.root and self.keyless.identities else f"{self.where} has no trusted_root.json"
         if self.keys.keys:

@@ -1,7 +1,7 @@
-"""What a named source stands for: as it is in the cluster, or as a commit would have it.
+"""What a named source has: as it is in the cluster, or as a commit would have it.
 
 - ``artifacts`` knows which commit of a synced repository a release uses.
-- ``gitartifact``, ``ociartifact`` and ``bucketartifact`` find what one of these stands for, ``repositories`` a
-  chart repository, by name or URL; a ``treeartifact`` is what any that stands for a tree comes to.
+- ``gitartifact``, ``ociartifact`` and ``bucketartifact`` find the artifact of a source, ``repositories`` a chart
+  repository, by name or URL; a ``treeartifact`` is the tree of any source that has one.
 - ``commitsources`` finds the sources of a kind as a commit would have them, and says what is missing.
 """

@@ -23,19 +23,20 @@ from gitsync.sources.resolve.commitsources import missing
 from gitsync.sources.unsupported import refused
 from gitsync.tree import Tree
 
-#: The GitRepository by which a repository of ``flux bootstrap`` names itself, under whatever address.
+#: The GitRepository by which a repository made with ``flux bootstrap`` names itself, whatever URL it has.
 BOOTSTRAP = ObjectKey(SOURCE_GROUP, GIT_REPOSITORY, WELL_KNOWN, WELL_KNOWN)
-#: The branch of a GitRepository that names none.
+#: The branch of a GitRepository that has no reference, as with Flux.
 DEFAULT_BRANCH = "master"
 _BRANCHES = "refs/heads/"
-#: Seconds in which the first commit after a start is carried out, mostly; no status says of a release that it waits.
+#: Seconds, in which the first commit after a start is mostly carried out: a release that waits no longer than that says
+#: nothing in its status.
 FIRST_COMMIT = 30.0
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A commit's tree. ``git_repositories`` are the GitRepositories that the commit brings: a release may mean a synced
-    repository by one of them."""
+    """A commit's tree. ``git_repositories`` are the GitRepositories that the commit brings: by one of them a release
+    may name the synced repository."""
 
     commit: CommitInfo
     tree: Tree = field(repr=False)
@@ -43,7 +44,7 @@ class Artifact:
 
     @classmethod
     def of(cls, desired: Desired) -> Artifact:
-        """The artifact that a desired state was read from."""
+        """The artifact of the commit that a desired state was read from."""
         if desired.tree is None:
             raise ValueError("this desired state was not read from a tree")
         return cls(desired.commit, desired.tree, desired.git_repositories)
@@ -51,9 +52,9 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a sync reads: of the repository at ``url`` this ``reference``; ``branch`` is the one that the remote has as
-    its default, "" as long as nobody has said so. ``cloned_from`` is what a repository on this machine is a clone of,
-    "" for none. ``is_tried``: a commit is tried out, and stands for what a branch may have next."""
+    """What a sync reads: this ``reference`` of the repository at ``url``. ``branch`` is the remote's default branch;
+    "" while that is not known. ``cloned_from`` is the URL that a repository on this machine is a clone of, "" for
+    none. ``is_tried``: a commit is tried out (``gitsync verify``), in the place of what a branch may have next."""
 
     url: str
     reference: GitReference = field(default_factory=GitReference)
@@ -62,15 +63,15 @@ class Head:
     is_tried: bool = False
 
     def is_meant_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
-        """Whether a GitRepository is nothing but this, or what it leaves of this: by its URL and reference, or as that
-        by which the repository itself, which has ``brought`` it, names itself."""
-        # Whose signatures the repository must carry is said by its own GitRepository, which the agent heeds: by another
-        # one, anybody could have it held up.
+        """Whether a GitRepository is this, or a part of it that its ignore rules leave: its URL and reference are,
+        or it is the GitRepository ``flux-system`` that the repository itself has ``brought``."""
+        # The signatures that the repository must have are demanded by its own GitRepository alone, which the agent
+        # heeds. By those of another one anybody could hold the sync up.
         is_signed = declared.spec.verify is not None and key != BOOTSTRAP
         return self.is_named_by(key, declared, brought=brought) and _adds_nothing(declared) and not is_signed
 
     def is_named_by(self, key: ObjectKey, declared: GitRepository, *, brought: bool) -> bool:
-        """The same, whatever more it asks for."""
+        """As ``is_meant_by``, whatever further fields of the GitRepository demand."""
         urls = filter(None, (self.url, self.cloned_from))
         same = any(same_repository(declared.spec.url, url) for url in urls) and self._follows(declared.spec.ref)
         return same or (brought and key == BOOTSTRAP)
@@ -92,38 +93,38 @@ class Head:
 
 
 def reference_of(ref: DeclaredReference | None) -> GitReference:
-    """What a GitRepository asks for. Raises: GitRefused for names that git must not see."""
+    """The reference that a GitRepository asks for. Raises: GitRefused for names that must not be passed to git."""
     if ref is None or ref == DeclaredReference():
         return GitReference(branch=DEFAULT_BRANCH)
     return GitReference(ref.branch, ref.tag, ref.semver, ref.name, ref.commit)
 
 
 def _adds_nothing(declared: GitRepository) -> bool:
-    """Whether it asks for a commit, or for less."""
+    """Whether a GitRepository asks for files of its commit alone, all or some: no submodules, no includes."""
     spec = declared.spec
     return not (spec.recurse_submodules or spec.include) and not any(True for _ in refused(declared))
 
 
 class SyncedRepository:
-    """A repository that a sync reads, and which artifact of it each release uses. ``sync`` is the sync's
+    """A repository that a sync reads; it knows which commit each release uses. ``sync`` is the sync's
     ``namespace/name``."""
 
     def __init__(self, sync: str, head: Head, on_change: Callable[[SyncedRepository], None]) -> None:
         self.sync = sync
         self.head = head
         self._on_change = on_change
-        #: Has the remote asked at once; None when nobody asks it by himself.
+        #: Has the remote polled at once; None when it is not polled.
         self.poll_now: Callable[[], None] | None = None
-        #: Says what was verified of a commit of it, or raises; None when nobody can.
+        #: Returns what was verified of a commit, or raises; None where signatures cannot be verified.
         self.verified: Callable[[str, Verification], Awaitable[str]] | None = None
-        #: In a sandbox nobody asks who has signed its commits.
+        #: In a sandbox signatures are not verified.
         self.is_trusted = False
-        #: How often it was asked.
+        #: How often the remote was polled.
         self.polls = 0
         self._is_asked = False
-        #: Why the remote could not be asked or read the last time; None when that went well.
+        #: Why the last poll failed; None when it did not.
         self.error: GitsyncError | None = None
-        #: What is carried out now, or was last; None before the first commit.
+        #: The commit that is being carried out, or was last; None before the first one.
         self.current: Artifact | None = None
         self._behind: dict[ObjectKey, Artifact | None] = {}
 
@@ -136,8 +137,8 @@ class SyncedRepository:
         self._on_change(self)
 
     def polled(self, error: GitsyncError | None, branch: str = "", cloned_from: str = "") -> None:
-        """The remote was asked, and how that went. ``branch`` is its default one, "" when it did not say, and
-        ``cloned_from`` what it is a clone of, when it is on this machine."""
+        """The remote was polled; ``error`` says how that failed. ``branch`` is its default branch, "" when it did
+        not say, and ``cloned_from`` the URL that it is a clone of, when it is on this machine."""
         told = self.error.message if self.error is not None else ""
         is_news = self._is_asked or told != (error.message if error is not None else "")
         self.error, self._is_asked = error, False
@@ -154,7 +155,7 @@ class SyncedRepository:
         return Resolved(commit, reference.name or reference.tag or reference.branch or self.head.branch).revision
 
     def ask(self) -> bool:
-        """Have the remote asked at once. Returns whether that will be; who listens for changes is told afterwards."""
+        """Has the remote polled at once. Returns whether it will be; subscribers are called afterwards."""
         if self.poll_now is None:
             return False
         self._is_asked = True
@@ -162,11 +163,12 @@ class SyncedRepository:
         return True
 
     def is_meant_by(self, key: ObjectKey, declared: GitRepository) -> bool:
-        """Whether a GitRepository is this: by what it says, or as what the commit itself brings as its own."""
+        """Whether a GitRepository is this repository: by its URL and reference, or as the one that the commit brings
+        as its own."""
         return self.head.is_meant_by(key, declared, brought=self._brought(key) or self._is_marked(declared))
 
     def is_named_by(self, key: ObjectKey, declared: GitRepository) -> bool:
-        """The same, whatever more it asks for."""
+        """As ``is_meant_by``, whatever further fields of the GitRepository demand."""
         return self.head.is_named_by(key, declared, brought=self._brought(key) or self._is_marked(declared))
 
     def is_open_to(self, key: ObjectKey, declared: GitRepository | None) -> bool:
@@ -181,7 +183,7 @@ class SyncedRepository:
         return self.current is not None and key in self.current.git_repositories
 
     def _is_marked(self, declared: GitRepository) -> bool:
-        """Whether it says that the sync has applied it, which anybody may write."""
+        """Whether the object has the labels of an object that the sync has applied. Anybody may write them."""
         return sync_of(declared.metadata.labels) == self.sync
 
     def reached(self, key: ObjectKey) -> None:
@@ -189,26 +191,26 @@ class SyncedRepository:
         self._behind.pop(key, None)
 
     def artifact_of(self, release: HelmRelease) -> Artifact | None:
-        """What a release uses; None when it has to wait for the first commit."""
+        """The commit that a release uses; None when it has to wait for the first one."""
         if release.key not in self._behind:
             return self.current
         stamp = release.metadata.annotations.get(COMMIT_ANNOTATION)
         if self.current is not None and stamp == self.current.commit.id:
-            return self.current  # applied, although the sync has yet to hear of it
+            return self.current  # it is applied: the sync has not been told yet
         return self._behind[release.key]
 
 
 class Artifacts:
-    """The synced repositories of this agent. Two of them never share an artifact, even at one URL. ``is_shared``: who
-    may create a GitRepository anywhere, or refer to one, may have a synced repository by it."""
+    """The synced repositories of this agent. No two of them share an artifact, even at one URL. ``is_shared``:
+    objects may refer to a synced repository from any namespace."""
 
     def __init__(self, *, is_shared: bool = True) -> None:
         self._is_shared = is_shared
         self._repositories: list[SyncedRepository] = []
         self._listeners: list[Callable[[SyncedRepository], None]] = []
-        #: The one namespace that is served, "" for all.
+        #: The namespace that is served, "" for all.
         self.served = ""
-        #: The GitRepository of a name as the cluster has it; None without one, or without a cluster.
+        #: Returns a GitRepository as the cluster has it; None when there is none, or no cluster.
         self.live: Callable[[ObjectKey], GitRepository | None] = lambda _: None
         self._assumed: frozenset[ObjectKey] = frozenset()
         self._waiting: set[ObjectKey] = set()
@@ -216,15 +218,15 @@ class Artifacts:
 
     @classmethod
     def of_commit(cls, sync: str, url: str, artifact: Artifact, assumed: Iterable[ObjectKey] = ()) -> Artifacts:
-        """As they are once an artifact of this sync is carried out, which any branch may have next. The GitRepositories
-        that are ``assumed`` mean it, whatever they say."""
+        """The synced repositories as they will be once an artifact of this sync is carried out, which any branch may
+        have next. The GitRepositories that are ``assumed`` name this repository, whatever their URLs."""
         artifacts = cls()
         artifacts._assumed = frozenset(assumed)
         artifacts.add(sync, Head(url, is_tried=True)).carry_out(artifact, ())
         return artifacts
 
     def add(self, sync: str, head: Head) -> SyncedRepository:
-        """A repository that a sync reads; the first one is meant where several may be."""
+        """Adds a repository that a sync reads. Where several may be meant, the first one is."""
         repository = SyncedRepository(sync, head, self._changed)
         self._repositories.append(repository)
         return repository
@@ -235,8 +237,8 @@ class Artifacts:
         return self._is_shared
 
     def subscribe(self, listener: Callable[[SyncedRepository], None]) -> None:
-        """Have ``listener`` called whenever another artifact of a repository is the current one, and when its remote
-        could not be read, or can be again."""
+        """Has ``listener`` called when a repository carries out another commit, and when polls of its remote begin
+        to fail or succeed again."""
         self._listeners.append(listener)
 
     def declared(self, source: ObjectKey) -> GitRepository | None:
@@ -247,7 +249,8 @@ class Artifacts:
         return next((found for found in brought if found is not None), None) or self.live(source)
 
     def meant_by(self, source: ObjectKey) -> SyncedRepository | None:
-        """The synced repository that a GitRepository names; None for one that is there and another, and for none."""
+        """The synced repository that a GitRepository names. None when the GitRepository names another repository,
+        and when there is no such GitRepository."""
         declared = self.declared(source)
         if declared is None:
             return self._repositories[0] if source in self._assumed else None
@@ -255,7 +258,7 @@ class Artifacts:
         return next((it for it in meant if self._is_shared or it.is_open_to(source, declared)), None)
 
     def is_named_by(self, source: ObjectKey, declared: GitRepository) -> bool:
-        """Whether a GitRepository names a synced repository, whatever more it asks for, which is not trusted anyway."""
+        """Whether a GitRepository names a synced repository, whatever further fields demand."""
         return any(item.is_named_by(source, declared) and not item.is_trusted for item in self._repositories)
 
     def find(self, source: ObjectKey, sync: str = "") -> SyncedRepository | None:
@@ -288,28 +291,30 @@ class Artifacts:
         return release.key in self._waiting or sync != repository.sync
 
     def artifact_of(self, release: HelmRelease) -> Artifact:
-        """What a release's chart is taken from.
+        """The commit that a release's chart is taken from.
 
-        Raises: SourceNotReady when the sourceRef means no synced repository; ArtifactPending after a start and before
+        Raises: SourceNotReady when the sourceRef names no synced repository; ArtifactPending after a start and before
         the first commit is carried out.
         """
         repository = self.find(release.source, sync_of(release.metadata.labels))
         if repository is None and all(item.current is not None for item in self._repositories):
             raise missing(release.source, self.served)
-        # Without a repository: the commit of one may yet bring a GitRepository that says which one is meant.
+        # No repository is found yet: a first commit may bring the GitRepository that says which one is meant.
         artifact = repository.artifact_of(release) if repository is not None else None
         if artifact is not None:
             self._waiting.discard(release.key)
             return artifact
         self._waiting.add(release.key)
         message = "no commit of the repository has been carried out yet"
-        if repository is not None and repository.current is not None:  # it is about to reach this release
+        if repository is not None and repository.current is not None:
+            # The commit is about to be applied to this release.
             raise ArtifactPending(message, retry_after=FIRST_COMMIT)
         left = self._since + FIRST_COMMIT - time.monotonic()
         raise ArtifactPending(message, retry_after=left if left > 0 else None)
 
     def carried_out(self, source: ObjectKey) -> Artifact:
-        """What a chart is taken from that comes with no release. Raises: as ``artifact_of``."""
+        """The commit that a chart is taken from which no release asks for, such as a HelmChart's. Raises: as
+        ``artifact_of``."""
         repository = self.find(source)
         if repository is None and all(item.current is not None for item in self._repositories):
             raise missing(source, self.served)

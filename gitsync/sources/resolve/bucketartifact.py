@@ -1,4 +1,4 @@
-"""What Buckets stand for: live ones, and those that a commit brings."""
+"""The artifacts of Buckets: of those in the cluster, and of those that a commit brings."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class BucketLookup(Protocol):
     """Knows the Buckets: those of a cluster as they were last read, or as a commit would have them."""
 
     async def artifact_of(self, key: ObjectKey) -> Artifact:
-        """What a Bucket stands for.
+        """The artifact of a Bucket.
 
-        Raises: SourceNotReady when there is none, or nothing could be had from it as it is now.
+        Raises: SourceNotReady when there is no such Bucket, or it has no artifact for its present spec.
         """
 
 
@@ -44,7 +44,8 @@ def plain_bucket_spec(bucket: Bucket) -> BucketSpec:
 
 
 async def bucket_spec(cluster: Cluster, bucket: Bucket, plain: BucketSpec) -> BucketSpec:
-    """The same with what its Secrets hold. Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable."""
+    """What a Bucket asks for, with its keys out of Secrets. Raises: SourceUnavailable, SourceError, ApiError,
+    ClusterUnavailable."""
     spec, namespace, url = bucket.spec, bucket.metadata.namespace, str(plain.place)
     secret, certs, proxy = (
         reference.name if reference else ""
@@ -56,23 +57,23 @@ async def bucket_spec(cluster: Cluster, bucket: Bucket, plain: BucketSpec) -> Bu
 
 
 def without_keys(spec: BucketSpec) -> BucketSpec:
-    """As ``plain_bucket_spec`` has it."""
+    """A spec as ``plain_bucket_spec`` returns it, without what Secrets hold."""
     return replace(spec, place=replace(spec.place, keys=Keys(), connection=Connection()))
 
 
 async def tree_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> TreeArtifact:
-    """The objects of an artifact, as files."""
+    """A Bucket's artifact as a tree, which Kustomizations are built from."""
     tree = await artifacts.tree(spec, artifact)
     return TreeArtifact(artifact.revision, _commit(spec, artifact), str(spec.place), tree)
 
 
 async def chart_artifact(artifacts: BucketArtifacts, spec: BucketSpec, artifact: BucketArtifact) -> Artifact:
-    """A Bucket's artifact as what charts are taken from."""
+    """A Bucket's artifact as a source of charts."""
     return Artifact(_commit(spec, artifact), await artifacts.tree(spec, artifact))
 
 
 def _commit(spec: BucketSpec, artifact: BucketArtifact) -> CommitInfo:
-    """What stands for a commit in lines and records."""
+    """The id that log lines and records show in the place of a commit's."""
     subject = f"artifact {artifact.revision[:19]} of bucket {spec.place.bucket}"
     return CommitInfo(artifact.revision.rpartition(":")[2], subject=subject)
 
@@ -102,7 +103,7 @@ class CommitBuckets:
             return await chart_artifact(self._artifacts, *found)
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
-        """The tree that a Bucket stands for. Raises: SourceNotReady."""
+        """The tree of a Bucket. Raises: SourceNotReady."""
         found = await self._find(key)
         with use_of(key):
             return await tree_artifact(self._artifacts, *found)

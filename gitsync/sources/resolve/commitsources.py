@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=ChartHolder)
 P = TypeVar("P")
 
-#: What a release names by ``chartRef``.
+#: The kinds that a release may name by ``chartRef``.
 _BY_CHART_REF = (OCI_REPOSITORY, HELM_CHART, EXTERNAL_ARTIFACT)
-#: Sources that a commit has and that cannot be read, with why.
+#: Sources in a commit that cannot be read, each with its error.
 Unread = Mapping[ObjectKey, ManifestError]
 ALL_READ: Final[Unread] = MappingProxyType({})
 _OF_FLUX = "Flux's operator makes it of a FluxInstance, and gitsync does not: "
@@ -51,18 +51,18 @@ class CommitSources(Generic[S]):
         return {key: source for key, source in self._desired.items() if self._served in ("", key.namespace)}
 
     def find(self, key: ObjectKey) -> S | None:
-        """One, None when there is none. Raises: FieldErrors for one of the cluster that cannot be read."""
+        """A source; None when there is none. Raises: FieldErrors for one in the cluster that cannot be read."""
         if self._served in ("", key.namespace) and key in self._desired:
             return self._desired[key]
         return self.live(key)
 
     def live(self, key: ObjectKey) -> S | None:
-        """The same as the cluster has it."""
+        """A source as the cluster has it, whatever the commit has."""
         live = self._watch.get(key) if self._watch is not None else None
         return self._parse(live) if live is not None else None
 
     def get(self, key: ObjectKey) -> S:
-        """One that there has to be. Raises: SourceNotReady, FieldErrors."""
+        """A source that must exist. Raises: SourceNotReady, FieldErrors."""
         source = self.find(key)
         if source is None:
             error = self._unread.get(key)
@@ -91,7 +91,8 @@ class CommitSources(Generic[S]):
 
 @contextmanager
 def use_of(key: ObjectKey) -> Iterator[None]:
-    """What goes wrong inside makes a source one that is not ready. Raises: SourceNotReady."""
+    """Around the use of a source: an error becomes one that says that the source is not ready. Raises:
+    SourceNotReady."""
     try:
         yield
     except SourceNotReady:
@@ -110,7 +111,7 @@ def needs_secrets(source: ChartHolder) -> bool:
 
 
 def missing(key: ObjectKey, served: str) -> SourceNotReady:
-    """What to raise for a source that is not there, seen from ``served``: a namespace, or "" for all."""
+    """The error about a source that does not exist. ``served`` is the one namespace that is looked in, "" for all."""
     if served in ("", key.namespace):
         reference = "what refers to it" if key.kind in _BY_CHART_REF else "sourceRef"
         return NoSuchSource(
@@ -124,7 +125,7 @@ def missing(key: ObjectKey, served: str) -> SourceNotReady:
 
 
 def unreadable(key: ObjectKey, error: ManifestError) -> SourceNotReady:
-    """What to raise for one that is in Git, and cannot be read there."""
+    """The error about a source that is in Git, and cannot be read there."""
     return not_ready(key, f"it cannot be read in Git: {error.origin}: {error.message}", error.hint)
 
 
@@ -135,5 +136,5 @@ def made_by_flux(key: ObjectKey) -> str:
 
 
 def not_ready(key: ObjectKey, why: str, hint: str = "") -> SourceNotReady:
-    """What to raise for one that is there and of no use."""
+    """The error about a source that exists and cannot be used."""
     return SourceNotReady(f"{key.kind} '{key.namespaced_name}' is not ready: {why}", hint=hint)

@@ -1,4 +1,4 @@
-"""What GitRepositories stand for: live ones, and those that a commit brings."""
+"""The artifacts of GitRepositories: of those in the cluster, and of those that a commit brings."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ if TYPE_CHECKING:
 
 
 class GitLookup(Protocol):
-    """Knows the GitRepositories that are no synced repository: those of a cluster as they were last read, or as a
-    commit would have them."""
+    """Knows the GitRepositories, other than those that name a synced repository: those of a cluster as they were
+    last read, or as a commit would have them."""
 
     async def artifact_of(self, key: ObjectKey) -> Artifact:
-        """What a GitRepository stands for.
+        """The artifact of a GitRepository.
 
-        Raises: SourceNotReady when there is none, or nothing could be had from it as it is now; GitUnavailable when
-        what it stands for has to be fetched again.
+        Raises: SourceNotReady when there is no such GitRepository, or it has no artifact for its present spec;
+        GitUnavailable when the artifact has to be fetched again, and cannot be.
         """
 
     async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
-        """What a GitRepository that names a synced repository has of that one's artifact: not what it ignores.
+        """The part of a synced repository's artifact that a GitRepository which names it has: all but what that one
+        ignores.
 
-        Raises: SourceNotReady for patterns that cannot be read; NoRoom; what the tree raises.
+        Raises: SourceNotReady for patterns that cannot be read; NoRoom; what reading the tree raises.
         """
 
 
@@ -57,7 +58,7 @@ def plain_git_spec(repository: GitRepository) -> GitSpec:
 
 
 async def git_spec(cluster: Cluster, repository: GitRepository, plain: GitSpec, logins: Logins) -> GitSpec:
-    """The same with what its Secrets hold, or a login that they are good for.
+    """What a GitRepository asks for, with the login that its Secrets hold or give.
 
     Raises: SourceUnavailable, SourceError, LoginRefused, NotVerified, ApiError, ClusterUnavailable.
     """
@@ -67,7 +68,7 @@ async def git_spec(cluster: Cluster, repository: GitRepository, plain: GitSpec, 
 
 
 def plain_verification(repository: GitRepository) -> Verification | None:
-    """Which signatures it asks for, without the keys; None for none."""
+    """The verification that a GitRepository demands, without the keys; None for none."""
     wanted = repository.spec.verify
     if wanted is None:
         return None
@@ -76,7 +77,8 @@ def plain_verification(repository: GitRepository) -> Verification | None:
 
 
 async def verification_of(cluster: Cluster, repository: GitRepository) -> Verification | None:
-    """The same with the keys that its Secret holds. Raises: NotVerified, ApiError, ClusterUnavailable."""
+    """The verification that a GitRepository demands, with the keys that its Secret holds. Raises: NotVerified,
+    ApiError, ClusterUnavailable."""
     plain, wanted = plain_verification(repository), repository.spec.verify
     if plain is None or wanted is None:
         return None
@@ -85,7 +87,7 @@ async def verification_of(cluster: Cluster, repository: GitRepository) -> Verifi
 
 
 def without_login(spec: GitSpec) -> GitSpec:
-    """As ``plain_git_spec`` has it."""
+    """A spec as ``plain_git_spec`` returns it, without what Secrets hold."""
     verification = replace(spec.verification, keys=TrustedKeys()) if spec.verification is not None else None
     return replace(spec, place=replace(spec.place, credentials=GitCredentials()), verification=verification)
 
@@ -96,7 +98,8 @@ def included(repository: ObjectKey, name: str) -> ObjectKey:
 
 
 def synced_part(repository: SyncedRepository, declared: GitRepository | None, git: GitArtifacts) -> Part | None:
-    """A synced repository, as a GitRepository has it, as something that is included; None before its first commit."""
+    """A synced repository, as the GitRepository ``declared`` has it, as a part that another one includes; None
+    before its first commit."""
     artifact = repository.current
     if artifact is None:
         return None
@@ -154,7 +157,7 @@ class CommitGitRepositories:
         self._logins = logins
         self._artifacts = artifacts
         self._sources = CommitSources(GitRepository.parse, desired, cluster, watch, unread)
-        #: Whether there is a cluster with the Secrets.
+        #: Whether there is a cluster, where Secrets can be read.
         self._is_connected = cluster is not None
         self._found: dict[ObjectKey, tuple[GitSpec, GitArtifact, tuple[Part, ...]]] = {}
         artifacts.live = self._sources.find
@@ -169,7 +172,7 @@ class CommitGitRepositories:
         return await left_of(self._git, self._artifacts, key, artifact)
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
-        """The tree that a GitRepository stands for. Raises: SourceNotReady."""
+        """The tree of a GitRepository. Raises: SourceNotReady."""
         spec, artifact, parts = await self._find(key, ())
         tree = await self._git.tree(spec, artifact, parts)
         return TreeArtifact(artifact.revision, artifact.info, spec.place.url, tree)
@@ -202,5 +205,5 @@ class CommitGitRepositories:
         opened = partial(git_spec, logins=self._logins)
         spec = await self._sources.opened(repository, plain_git_spec(repository), opened)
         if not self._is_connected:
-            git_credentials({}, repository.spec.url, "")  # ssh needs a key
+            git_credentials({}, repository.spec.url, "")  # without a cluster there is no key for ssh
         return spec

@@ -1,4 +1,4 @@
-"""What OCIRepositories stand for: live ones, and those that a commit brings."""
+"""The artifacts of OCIRepositories: of those in the cluster, and of those that a commit brings."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class ArtifactLookup(Protocol):
     """Knows the OCIRepositories: those of a cluster as they were last read, or as a commit would have them."""
 
     async def artifact_of(self, key: ObjectKey) -> Found:
-        """What an OCIRepository stands for.
+        """The artifact of an OCIRepository.
 
-        Raises: SourceNotReady when there is none, or nothing could be had from it as it is now.
+        Raises: SourceNotReady when there is no such OCIRepository, or it has no artifact for its present spec.
         """
 
 
@@ -68,7 +68,7 @@ def plain_artifact_spec(repository: OCIRepository) -> ArtifactSpec:
 async def artifact_spec(
     cluster: Cluster, repository: OCIRepository, plain: ArtifactSpec, logins: Logins
 ) -> ArtifactSpec:
-    """The same with what its Secrets hold, or with who gives the login.
+    """What an OCIRepository asks for, with its login out of Secrets or from a cloud.
 
     Raises: SourceUnavailable, SourceError, ApiError, ClusterUnavailable.
     """
@@ -90,7 +90,7 @@ async def artifact_spec(
 
 
 def without_secrets(spec: ArtifactSpec) -> ArtifactSpec:
-    """As ``plain_artifact_spec`` has it."""
+    """A spec as ``plain_artifact_spec`` returns it, without what Secrets hold."""
     verification = spec.verification.plain if spec.verification is not None else None
     plain = replace(spec.repository, login=Login(), lender=None, connection=Connection())
     return replace(spec, repository=plain, verification=verification)
@@ -104,7 +104,8 @@ async def tree_artifact(artifacts: OciArtifacts, spec: ArtifactSpec, artifact: O
 
 
 def _commit(artifact: OciArtifact, origin: str) -> CommitInfo:
-    """What stands for a commit in lines and records: the artifact's digest, and what it says it was made of."""
+    """The id that log lines and records show in the place of a commit's: the artifact's digest, with the Git
+    revision that it says it was made of."""
     name, colon, commit = shorten(origin, _LONGEST_ORIGIN).rpartition(":")
     made_of = f", made of {name}{colon}{commit[:_SHOWN]}" if commit else ""
     return CommitInfo(artifact.manifest.rpartition(":")[2], subject=f"artifact {shortened(artifact.revision)}{made_of}")
@@ -142,7 +143,7 @@ class CommitOCIRepositories:
         return self._found[key]
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
-        """The tree that an OCIRepository stands for. Raises: SourceNotReady."""
+        """The tree of an OCIRepository. Raises: SourceNotReady."""
         spec, artifact = await self.artifact_of(key)
         with use_of(key):
             return await tree_artifact(self._artifacts, spec, artifact)

@@ -35,7 +35,8 @@ class RepositoryLookup(Protocol):
         """
 
     async def verification_of(self, key: ObjectKey, wanted: Verification | None) -> CosignVerification | None:
-        """What has to be signed, by the keys of a Secret in the namespace of a HelmRepository; None for nothing.
+        """The signatures that the charts of a HelmRepository must have, with the keys of a Secret in its namespace;
+        None for none.
 
         Raises: SourceNotReady, NotVerified, ApiError, ClusterUnavailable.
         """
@@ -45,7 +46,8 @@ class RepositoryLookup(Protocol):
 
 
 def comparable(url: str) -> str:
-    """URLs of chart repositories that mean the same are equal so: host in lower case, no slash at the end."""
+    """A URL of a chart repository in a form that is equal for URLs that mean the same: host in lower case, no slash
+    at the end."""
     scheme, separator, rest = url.strip().partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
@@ -106,7 +108,7 @@ class CommitHelmRepositories:
 async def repository_spec(
     cluster: Cluster, repository: HelmRepository, plain: RepositorySpec, logins: Logins
 ) -> RepositorySpec:
-    """How to reach a repository: ``plain_spec`` with what its Secrets hold, or with who gives the login.
+    """How to reach a HelmRepository: ``plain_spec`` with what its Secrets hold, or with a cloud's login.
 
     Raises: ChartRepositoryUnavailable when a Secret is missing or holds no text, ChartError for what cannot be used.
     """
@@ -133,7 +135,7 @@ async def repository_spec(
 
 
 def plain_spec(repository: HelmRepository) -> RepositorySpec:
-    """How to reach one, without what its Secrets hold. Raises: ChartError for a field that is refused."""
+    """How to reach a HelmRepository, without what its Secrets hold. Raises: ChartError for a field that is refused."""
     try:
         check_supported(repository)
     except FieldNotSupported as error:

@@ -8,7 +8,7 @@ from typing import Protocol
 from gitsync.api.identity import CommitInfo, ObjectKey
 from gitsync.tree import Tree
 
-#: Of a digest, with the name of the algorithm.
+#: How many characters of a digest are shown, the algorithm's name included.
 _SHOWN = 19
 
 
@@ -26,7 +26,7 @@ class TreeArtifact:
 
 
 def shortened(revision: str) -> str:
-    """A revision with the first digits of its digest."""
+    """A revision with only the first digits of its digest."""
     tag, at, digest = revision.rpartition("@")
     return f"{tag}{at}{digest[:_SHOWN]}"
 
@@ -46,5 +46,5 @@ class TreeSource(Protocol):
         ...
 
     def is_coming(self, source: ObjectKey) -> bool:
-        """Whether a source is there, and is yet to say what it has."""
+        """Whether a source exists, and was not read yet."""
         ...

@@ -1,4 +1,4 @@
-"""ConfigMaps and Secrets that somebody takes something from, watched for as long as he does."""
+"""The ConfigMaps and Secrets that releases, Kustomizations and sources refer to, watched as long as they do."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from gitsync.api.names import HELM_RECORD_TYPE
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, Informer, WatchEvent
 
-#: Helm's own records are Secrets too, many and large; nobody takes logins or values from them.
+#: Leaves out Helm's own records: these are Secrets, too, many and large, and hold no logins or values.
 FIELDS: Final = {"Secret": f"type!={HELM_RECORD_TYPE}", "ConfigMap": ""}
-#: Characters of data from which on an object is large.
+#: An object with at least this many characters of data is large.
 LARGE: Final = 32 << 10
 
 
 class DataWatches:
-    """The data of a namespace's ConfigMaps and Secrets. There is one watch for each kind and namespace, shared by all
-    who refer to something there; ``on_event`` hears of everything that happens in it."""
+    """The data of a namespace's ConfigMaps and Secrets. There is one watch for each kind and namespace, shared by
+    all that refer to something there; ``on_event`` is called for each change there."""
 
     def __init__(self, cluster: Cluster, namespace: str, on_event: Callable[[WatchEvent], None]) -> None:
         self._cluster = cluster
@@ -46,7 +46,7 @@ class DataWatches:
             raise
 
     async def end(self) -> None:
-        """Watch nothing any more."""
+        """End all watches."""
         await self._stack.aclose()
 
     def find(self, key: ObjectKey) -> Manifest | None:
@@ -55,8 +55,8 @@ class DataWatches:
 
 
 def data_only(manifest: Manifest) -> Manifest:
-    """All that is of use of a Secret or ConfigMap, so that a namespace full of annotations costs nothing; nor does one
-    full of data: what is large has none here, and is asked for when somebody wants it."""
+    """A Secret or ConfigMap as it is kept: its data, without metadata such as annotations. A large object is kept
+    without its data, which is read when it is wanted."""
     found = whole(manifest)
     size = sum(len(name) + len(str(text)) for name, text in found["data"].items())
     if size > LARGE:
@@ -78,12 +78,12 @@ def is_large(manifest: Manifest | None) -> bool:
 
 
 def size_of(manifest: Manifest | None) -> int:
-    """How many characters there are of data that is not here."""
+    """The number of characters of a large object's data, which is not kept here."""
     return int(manifest["size"]) if manifest is not None and is_large(manifest) else 0
 
 
 def content_of(manifest: Manifest | None) -> object:
-    """What is another one when its data is, for what is not large only then."""
+    """A value that differs when an object's data does; of a large object, when its version does."""
     if manifest is None:
         return None
     return ("version", manifest["metadata"].get("resourceVersion")) if is_large(manifest) else manifest["data"]

@@ -14,11 +14,12 @@ from gitsync.sources.watch.datawatch import DataWatches, content_of, is_large, s
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster, WatchEvent
 
-#: The objects that are referred to, as far as what they hold; None for one that does not exist.
+#: The data of the objects that are referred to, by key; None for one that does not exist.
 Referred = Mapping[ObjectKey, Manifest | None]
 
-#: Characters of what is large that one may refer to, and how often it is in memory while it is worked with: itself, and
-#: what is made of it. What all come to at a moment, those of one namespace, and what there is for each.
+#: Characters of large objects that one release or Kustomization may refer to; and how often they are in memory while
+#: they are used: themselves, and what is made of them. Then the bounds of all that is in memory at a moment, of what is
+#: for one namespace, and what each namespace can always have.
 MOST: Final = 24 << 20
 _COPIES: Final = 2
 TOGETHER: Final = 64 << 20
@@ -27,26 +28,27 @@ ALWAYS: Final = 4 << 20
 
 
 class Found(dict[ObjectKey, Manifest | None]):
-    """What was read. What is large among it takes memory as long as there is this."""
+    """The data that was read. The memory for what is large among it is held as long as this object lives."""
 
     held: TakenMemory | None = None
 
 
-#: What of them counts, for who refers to them: another one is news.
+#: What of the data matters to the object that refers to it: when this differs, that object is reconciled.
 Counts = Callable[[Referred], object]
 
 
 def data_of(found: Referred) -> object:
-    """All that they hold."""
+    """All the data."""
     return {key: None if manifest is None else manifest.get("data") for key, manifest in found.items()}
 
 
 class ReferredData:
-    """What is in them. ``changed(who, why)`` is told of a release or Kustomization when what it refers to changes.
+    """The data of the ConfigMaps and Secrets that releases and Kustomizations refer to. ``changed(who, why)`` is called
+    for a release or Kustomization when what it refers to changes.
 
-    There is one watch for each kind and namespace that is referred to, shared by those there: a pass in which nothing
-    has changed asks the API server nothing, but for what is large, which is not kept: there is room for so much of it
-    at once, in turns by namespace.
+    There is one watch for each kind and namespace that is referred to, shared by all that refer to something there: a
+    reconciliation to which nothing has changed makes no request. Large objects are the exception: they are not kept but
+    read each time, within a bound of memory, in turns by namespace.
     """
 
     def __init__(self, cluster: Cluster, changed: Callable[[ObjectKey, str], None]) -> None:
@@ -63,16 +65,16 @@ class ReferredData:
         counts: Counts = data_of,
         only: Collection[ObjectKey] | None = None,
     ) -> Referred:
-        """The objects that it names by now; keep them no longer than they are worked with. Of ``only`` some of them is
-        what is large wanted, too: of the others there is then no data.
+        """The objects that ``who`` refers to now, which are ``named``; keep them no longer than they are used. With
+        ``only``, large objects that are not in it are returned without data.
 
-        Raises: Forbidden and ClusterUnavailable when a watch does not begin, or what is large cannot be read;
+        Raises: Forbidden and ClusterUnavailable when a watch does not begin, or a large object cannot be read;
         RetryableError when there is no memory for it; what ``counts`` raises.
         """
         if not named:
             await self.forget(who)
             return {}
-        # Its own pass may want them, and who asks what it will want: others, where a commit names others.
+        # Its reconciliation and a look at a newer commit may both call this, and name other objects.
         while (followed := self._followed.get(who)) is None or followed.named != named:
             await self._beginning.run(who, lambda: self._begin(who, named))
         return await followed.read(counts, self._memory, named if only is None else only)
@@ -83,12 +85,12 @@ class ReferredData:
         try:
             await followed.begin()
         finally:
-            if before is not None:  # last: what both refer to is watched on
+            if before is not None:  # last, so that what is referred to before and now stays watched
                 await before.end()
         self._followed[who] = followed
 
     async def forget(self, who: ObjectKey) -> None:
-        """Forget an object that is gone, or refers to nothing any more."""
+        """Forget a release or Kustomization that is gone, or refers to nothing any more."""
         followed = self._followed.pop(who, None)
         if followed is not None:
             await followed.end()
@@ -100,7 +102,7 @@ class ReferredData:
 
 
 class _Followed:
-    """What one of them refers to."""
+    """The objects that one release or Kustomization refers to."""
 
     def __init__(
         self,
@@ -117,7 +119,8 @@ class _Followed:
         self._cluster = cluster
         self._counts: Counts | None = None
         self._seen: object = None
-        #: What is large among them is told by its version, and so are all then.
+        #: Set when one of the objects is large: by key, what tells whether an object has changed (a large one's
+        #: version).
         self._contents: dict[ObjectKey, object] | None = None
 
     async def begin(self) -> None:
@@ -142,7 +145,7 @@ class _Followed:
             manifest = await self._cluster.find(key)
             found[key] = None if manifest is None else whole(manifest)
         seen = counts(found)
-        # What is large is not kept for this either.
+        # What is large is not kept to be compared either.
         self._counts, self._contents, self._seen = counts, contents, None if large else seen
         return found
 
@@ -158,7 +161,8 @@ class _Followed:
         return {key: self._watches[key.namespace].find(key) for key in self.named}
 
     def _on_event(self, event: WatchEvent) -> None:
-        """Of all that happens in their namespaces, only what counts is news."""
+        """Has the object that refers to them reconciled if the event is about one of them, and changes what matters
+        of it."""
         if self._counts is None or event.key not in self.named:
             return
         if self._is_news(event.key):

@@ -1,4 +1,4 @@
-"""The Secrets that sources name, watched for as long as they do: one that changes has its sources looked at at once."""
+"""The Secrets that sources name, watched as long as they do: when one changes, its sources are reconciled at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 _REFERENCES = ("secretRef", "certSecretRef", "proxySecretRef")
 _OF_VERIFY = ("secretRef", "trustedRootSecretRef")
-#: Seconds until a watch that did not begin is tried again.
+#: Seconds until a watch that could not be started is tried again.
 _AGAIN = 60.0
 
 
@@ -40,7 +40,7 @@ class SecretWatches:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Watch what is named, inside."""
+        """Watch the Secrets that are named, while this lasts."""
         try:
             yield
         finally:
@@ -51,7 +51,7 @@ class SecretWatches:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def follow(self, source: ObjectKey, manifest: Manifest | None) -> None:
-        """What a source names by now; None when it is gone."""
+        """Take note of the Secrets that a source names now; None when the source is gone."""
         names = named_secrets(manifest) if manifest is not None else frozenset()
         if names:
             self._named[source] = names
@@ -94,7 +94,7 @@ class SecretWatches:
 
 
 def named_secrets(manifest: Manifest) -> frozenset[str]:
-    """The names of the Secrets that a source is reached or verified with, whatever else is wrong with it."""
+    """The names of the Secrets that a source is reached or verified with, read leniently: other fields may be wrong."""
     spec = manifest.get("spec") or {}
     verify = spec.get("verify")
     found = [spec.get(field) for field in _REFERENCES]

@@ -1,4 +1,5 @@
-"""What Kustomizations will want that have yet to take up a revision: asked before somebody else deletes an object."""
+"""Kustomizations that are on their way, having yet to take up a revision, and what they will want. It is asked for
+before a sync or a release deletes an object: perhaps one of them is to have it."""
 
 from __future__ import annotations
 
@@ -33,19 +34,19 @@ from gitsync.sync.owner import Owner
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: Kustomizations in Kustomizations, so deep.
+#: How deep Kustomizations in Kustomizations are followed.
 MAX_NESTING = 8
-#: Seconds that whoever deletes something waits for what another one wants to be fetched and built.
+#: Seconds that a deletion waits for one Kustomization's source to be fetched and built.
 BUILD_TIMEOUT = 60.0
 
 
 def claimant_of(key: ObjectKey) -> Claimant:
-    """A Kustomization among those who want objects."""
+    """A Kustomization as a claimant."""
     return Owner(key.name, key.namespace, "").claimant
 
 
 class _Built(NamedTuple):
-    """What one will want, and the Kustomizations in that."""
+    """What a Kustomization will want, and the Kustomizations among that."""
 
     sync: ComingSync
     inner: tuple[Kustomization, ...] = ()
@@ -53,12 +54,16 @@ class _Built(NamedTuple):
 
 @dataclass(frozen=True)
 class Present:
-    """The Kustomizations that are there, and what is to become of them. ``all`` gives them, ``is_root`` says for which
-    the sync of the settings stands, ``is_removed`` which are about to be removed, ``goes_with_chart`` which are in the
-    chart of a release that is; ``brought`` is what the commits have that are carried out, ``commit_behind`` says which
-    commit last changed one, ``has_news`` whether one refers to something that was changed since it was applied, and
-    ``has_said`` whether one has said what it wants since the agent was started: its status says what it has, and that
-    may be kept for somebody else."""
+    """The Kustomizations in the cluster, and what is known of each.
+
+    - ``all``: those that can be read; ``is_root``: the sync of the settings stands for it.
+    - ``is_removed``: it is about to be removed; ``goes_with_chart``: it is in the chart of a release that is.
+    - ``brought``: HelmReleases and Kustomizations of commits that are being carried out, with their sync and commit.
+    - ``commit_behind``: the commit that last changed it.
+    - ``has_news``: something that it refers to has changed since it was applied.
+    - ``has_said``: it has said what it wants since the agent's start. Before, its status only says what it has, of
+      which it may keep some for somebody else.
+    """
 
     all: Callable[[], Mapping[ObjectKey, Kustomization]]
     is_root: Callable[[Kustomization], bool]
@@ -71,8 +76,8 @@ class Present:
 
 
 class ComingSyncs:
-    """Builds them, without applying anything. ``inputs`` are for this alone: a Kustomization that a commit is to change
-    may refer to other objects than the one that is there."""
+    """Builds the Kustomizations that are on their way, without applying anything. ``inputs`` are not those of the
+    reconciler: a Kustomization as a commit will have it may refer to other objects than the one in the cluster."""
 
     def __init__(
         self, cluster: Cluster, trees: TreeSource, builder: Builder, inputs: BuildSpecs, present: Present
@@ -83,12 +88,13 @@ class ComingSyncs:
         self._inputs = inputs
         self._present = present
         self.unbuilt = Unbuilt()
-        #: What was built of those that were on their way when that was last asked, and of what that was built.
+        #: By Kustomization that was on its way at the last call, what was built, and a key of what that was built of.
         self._built: dict[ObjectKey, tuple[object, _Built]] = {}
         self._asked: set[ObjectKey] = set()
 
     async def __call__(self, inner: Collection[Inner] = ()) -> list[ComingSync]:
-        """Those that are on their way, ``inner`` of charts among them, and those in what they build."""
+        """All Kustomizations that are on their way, with what they will want: those of the cluster and of commits,
+        ``inner`` ones of charts, and those in what any of these builds to."""
         known = self._present.all()
         coming = [item for item in known.values() if self._is_coming(item) and not self._goes_along(item, known)]
         open_ends = {item.key: Inner(item, self._commits(item)) for item in coming}
@@ -123,7 +129,7 @@ class ComingSyncs:
         return kustomization.reported("lastAppliedRevision") != wanted
 
     def _changing(self, known: Mapping[ObjectKey, Kustomization]) -> dict[ObjectKey, Inner]:
-        """Those that are not there yet, or not as the commit has them that is carried out: as that has them."""
+        """Kustomizations of commits that are being carried out, as far as the cluster does not have them so yet."""
         found: dict[ObjectKey, Inner] = {}
         for item, sync, commit in self._present.brought():
             if not isinstance(item, Kustomization) or self._present.is_root(item):
@@ -134,28 +140,30 @@ class ComingSyncs:
         return found
 
     def _stays(self, item: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
-        """Whether the cluster has one as somebody is to have it, and nobody is about to remove it."""
+        """Whether the cluster has a Kustomization with this very spec, and it is not about to be removed."""
         live = known.get(item.key)
         return live is not None and live.spec == item.spec and not self._goes_along(live, known)
 
     def leaving(self) -> list[Claimant]:
-        """The Kustomizations that are about to be removed, and those that go along with them."""
+        """The Kustomizations that are about to be removed, and those that these remove."""
         known = self._present.all()
         return [claimant_of(key) for key, item in known.items() if self._goes(item, known)]
 
     def leaving_with_charts(self) -> list[Claimant]:
-        """The same, and those that go unless somebody else takes them: a release goes that has them in its chart."""
+        """As ``leaving``, and those in the charts of releases that are about to be removed: they go, too, unless
+        somebody else takes them."""
         known = self._present.all()
         items = known.items()
         return [claimant_of(key) for key, item in items if self._goes_along(item, known)]
 
     def is_leaving(self, kustomization: Kustomization) -> bool:
-        """Whether it goes, or one goes that takes it along, or a release that has it in its chart: then it takes up
-        nothing more, and wants nothing new, unless somebody else takes it."""
+        """Whether it is among ``leaving_with_charts``: then it takes up no new revision, and wants nothing new, unless
+        somebody else takes it."""
         return self._goes_along(kustomization, self._present.all())
 
     def _goes_along(self, kustomization: Kustomization, known: Mapping[ObjectKey, Kustomization]) -> bool:
-        """Whether it goes, also with a release that has it in its chart, or one of those above it."""
+        """Whether it is about to be removed, also with a Kustomization above it, or with a release whose chart has it
+        or one above it."""
         return self._goes(kustomization, known, self._present.goes_with_chart)
 
     def _goes(
@@ -177,7 +185,8 @@ class ComingSyncs:
         return False
 
     async def _coming(self, item: Inner) -> _Built:
-        """With a deadline: a stranger's source may be at a server that does not answer, and his build never end."""
+        """What it will want, in time: some tenant's source may be at a server that does not answer, or his build never
+        end. After that it may want anything."""
         kustomization, commits = item
         name = kustomization.key.namespaced_name
         try:
@@ -205,12 +214,12 @@ class ComingSyncs:
         inner = tuple(item.model for item in desired.objects.values() if isinstance(item.model, Kustomization))
         sync = ComingSync(kustomization, claimant, commits, frozenset(desired.objects), releases, _values_in(desired))
         built = _Built(sync, inner)
-        if not desired.errors:  # what is wrong may be over the next time
+        if not desired.errors:  # an error may be over the next time
             self._built[key] = state, built
         return built
 
     async def desired(self, kustomization: Kustomization) -> Desired:
-        """What one comes to at what its source has now; what cannot be built is among the errors.
+        """What a Kustomization builds to at the present revision of its source; or the errors why it cannot be built.
 
         Raises: SourceNotReady, ValuesMissing; what building raises.
         """

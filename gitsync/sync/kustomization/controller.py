@@ -36,7 +36,7 @@ from gitsync.sync.kustomization.reconcile.reconciler import KustomizationReconci
 from gitsync.sync.kustomization.reconcile.surroundings import Surroundings
 from gitsync.sync.kustomization.root import Root
 from gitsync.sync.kustomization.seen import Seen, seen_of
-from gitsync.sync.kustomization.settling import Settling
+from gitsync.sync.kustomization.settling import RootSettling
 from gitsync.sync.kustomization.storage.journal import KustomizationJournal
 from gitsync.sync.kustomization.storage.statusstore import claim_present
 from gitsync.sync.kustomization.syncers import Syncers
@@ -57,7 +57,7 @@ GRACE = 1.0
 
 
 def _nobody_waits(key: ObjectKey, why: str) -> None:
-    """What Kustomizations will want is asked anew each time."""
+    """``changed`` of the inputs of ``ComingSyncs``: these are read anew each time, so a change need wake nobody."""
 
 
 class Kustomizations:
@@ -84,7 +84,7 @@ class Kustomizations:
         self._expressions = expressions.of("") if expressions is not None else Expressions()
         self._inputs = Inputs(cluster, self._on_input, default_keys)
         self._seen: dict[ObjectKey, Seen] = {}
-        #: Those in or behind a cycle when that was last looked at, and when that is to be done again.
+        #: The Kustomizations in or behind a cycle when the graph was last looked at, and the timer for the next look.
         self._held: Mapping[ObjectKey, HeldByCycle[ObjectKey]] = {}
         self._gathering: asyncio.TimerHandle | None = None
         self.present = PresentKustomizations(self._watch)
@@ -93,7 +93,7 @@ class Kustomizations:
         hopeless = hopeless or Lacking(cluster).hopeless
         self._status = StatusWriter(cluster, events, self._watch.get)
         self._status.on_spoke = self._on_spoke
-        self.settling = Settling(
+        self.settling = RootSettling(
             self._watch, self.present, wanted.index, trees, root, hopeless, self._status.has_spoken
         )
         self._journal = journal
@@ -129,7 +129,7 @@ class Kustomizations:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Know what they have and want, before anybody deletes an object."""
+        """Watch them, and enter what they have and want, before anybody deletes an object."""
         async with self._watch:
             for key, manifest in self._watch.items():
                 kustomization = self.present.typed(key, manifest)
@@ -194,7 +194,7 @@ class Kustomizations:
         return self._wanted.index.held
 
     def stands_for_root(self) -> bool:
-        """Whether there is one that stands for the sync of the settings."""
+        """Whether a Kustomization stands for the sync of the settings."""
         return any(map(self._root.is_root, self.present.all().values()))
 
     def root_began(self, standing: Standing) -> None:
@@ -213,32 +213,34 @@ class Kustomizations:
             self._wake_waiting(BOOTSTRAP)
 
     def source_changed(self, concerns: Callable[[ObjectKey], bool]) -> None:
-        """Some sources have another tree, or another reason to have none; ``concerns`` says which."""
+        """Wake the Kustomizations of sources that have a new revision, or another error; ``concerns`` says which these
+        are."""
         self.settling.news.set()
         for key, kustomization in self.present.all().items():
             if concerns(kustomization.source):
                 self.queue.wake(key, interrupt="its source has another revision")
 
     def source_settled(self, source: ObjectKey) -> None:
-        """It was to be seen whether a source has another tree, and it has not: who waits for those that use it may have
-        been told to wait."""
+        """A source was asked for a new revision, and has none: wake those that wait for Kustomizations of that source,
+        since they were held back for as long as that was not known."""
         self.settling.news.set()
         for key, kustomization in self.present.all().items():
             if kustomization.source == source:
                 self._wake_waiting(key)
 
     def _on_claim_dropped(self, key: ObjectKey, cluster: str) -> None:
-        """Somebody wants an object no more, or has it now: wake the Kustomizations that are to have it, or keep it."""
+        """Some claimant has given up an object, or has taken it: wake the Kustomizations that are to have it, or that
+        keep it for another."""
         for claimant in self._wanted.claims.to_have(key, cluster):
             self._reconciler.patience.look_soon(kustomization_of(claimant.name))
             self._on_interval(kustomization_of(claimant.name))
 
     def _on_emptied(self, sync: Claimant) -> None:
-        """What a Kustomization had in a Namespace has gone with that."""
+        """A Namespace was deleted, and with it objects of a Kustomization: have that compare everything."""
         self._on_interval(sync.object)
 
     def _on_change(self, key: ObjectKey) -> None:
-        """What a commit was about to change of one is done, as far as it could be."""
+        """A commit has now changed a Kustomization, or could not: it need be put off no more."""
         if self._reconciler.patience.is_to_change(key):
             self.queue.wake(key)
 
@@ -246,7 +248,8 @@ class Kustomizations:
         return self._watch.get(key) if is_kustomization(key) else self._wanted.index.manifest(key)
 
     def _on_spoke(self, key: ObjectKey) -> None:
-        """What one says, be it what it said before, is about the newest revision: who follows it may go by that."""
+        """A Kustomization's status is now about the newest revision of its source, even if it is the same as before:
+        those that wait for it may go by it."""
         self.settling.news.set()
         self._wanted.index.other_changed(key)
 
@@ -304,7 +307,7 @@ class Kustomizations:
             self._gather()
 
     def _wake_judging(self, key: ObjectKey) -> None:
-        """An object changed in any way: wake those whose readyExprs are about it."""
+        """An object has changed in any way: wake the Kustomizations whose readyExprs are about it."""
         for judging, about in self._reconciler.judging.about.items():
             if key in about and judging in self._reconciler.waiting:
                 self.queue.wake(judging)
@@ -316,7 +319,7 @@ class Kustomizations:
             if key not in on:
                 continue
             if ready_now and len(on) > 1 and self._waits_for_readiness(waiting):
-                # Of many that it waits for the last one counts: a pass for each would be a look at all for each.
+                # Only the last of many dependencies that become ready ends the wait: no pass for each.
                 self._reconciler.waiting[waiting] = on - {key}
                 self.queue.wake_within(waiting, BETWEEN_WORDS)
             else:
@@ -326,7 +329,8 @@ class Kustomizations:
             self._wanted.index.other_changed(key)
 
     def _wake_unhealthy(self, key: ObjectKey) -> None:
-        """Of those that one has waited for in vain the last one counts that becomes ready."""
+        """An object has become ready: wake the Kustomizations that failed for it, if it was the last that they failed
+        for."""
         for waiting, on in list(self._reconciler.unhealthy.items()):
             if key in on and self._reconciler.is_well(key):
                 self._reconciler.unhealthy[waiting] = on - {key}
@@ -334,13 +338,13 @@ class Kustomizations:
                     self.queue.wake(waiting)
 
     def _waits_for_readiness(self, key: ObjectKey) -> bool:
-        """Not for others to be gone, nor for what an expression says."""
+        """Whether a Kustomization waits for others to be ready: not for them to be gone, nor for an expression."""
         manifest = self._watch.get(key)
         is_going = manifest is None or "deletionTimestamp" in manifest["metadata"]
         return not is_going and key not in self._reconciler.judging.about
 
     def _graph_changed(self) -> None:
-        """One depends on others than before."""
+        """Some object depends on others than before."""
         self._wanted.index.others_ordered()
         self._gather()
 

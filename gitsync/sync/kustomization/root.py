@@ -1,4 +1,5 @@
-"""The sync of the settings, as far as Kustomizations have to know of it: one of them may stand for it."""
+"""The sync of the settings as Kustomizations see it. One of them may stand for it: if it describes what that sync does
+(the same repository and path), it is not applied a second time, but its status shows how that sync stands."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from gitsync.sync.standing import Standing
 
 @dataclass(frozen=True)
 class Root:
-    """``is_root`` says whether a Kustomization asks for what this sync does. ``commit`` is the one that it has
-    applied last, ``objects`` what it has; ``standing`` says how it stands, ``compare`` has it compare everything
+    """``is_root`` says whether a Kustomization stands for this sync. ``commit`` is the one that the sync has applied
+    last, ``objects`` what it has in the cluster; ``standing`` says how it stands, ``compare`` has it compare everything
     with the cluster, and ``is_busy`` says whether it is at work."""
 
     is_root: Callable[[Kustomization], bool]

@@ -1,4 +1,4 @@
-"""What of a Kustomization is news when it is another than before. Pure."""
+"""Which changes of a Kustomization matter, and to whom. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from gitsync.sync.kustomization.waiting.order import waits_inside
 
 
 class Asked(NamedTuple):
-    """What somebody asks for by an object: another one is another thing to do."""
+    """What somebody asks of an object: its spec (by generation), its deletion, a requested reconciliation. If it
+    differs, there is something new to do."""
 
     generation: object
     deleted: object
@@ -26,8 +27,8 @@ class Asked(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What of a Kustomization is news when it is another: to itself what is ``asked``, to the graph also the releases
-    ``inside`` that it waits for, to those that wait for it all of it."""
+    """The parts of a Kustomization whose changes matter: ``asked`` to itself; that and ``inside``, the objects that it
+    waits for once it is applied, to the graph of dependencies; all of it to those that wait for it."""
 
     asked: Asked
     inside: tuple[ObjectKey, ...]
@@ -44,7 +45,7 @@ def asked_of(manifest: Manifest) -> Asked:
 
 
 def seen_of(manifest: Manifest, kustomization: Kustomization | None) -> Seen:
-    """What counts as news of a Kustomization as it is now; ``kustomization`` is None when it cannot be read."""
+    """These parts of a Kustomization as it is now; ``kustomization`` is None when it cannot be read."""
     ready = ready_of(manifest)
     return Seen(
         asked_of(manifest),

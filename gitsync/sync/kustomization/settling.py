@@ -1,5 +1,5 @@
-"""How Kustomizations and HelmReleases stand that the sync of the settings has brought, and those that these have
-brought; and waiting until none of them is on its way any more."""
+"""How all Kustomizations and HelmReleases stand that come from the sync of the settings, at any depth, and waiting
+until none of them is on its way any more."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Settling:
-    """``hopeless`` says whether releases wait for what nobody brings, ``has_spoken`` whether what a Kustomization says
-    is about a revision. ``news`` is to be set whenever one may stand otherwise than before."""
+class RootSettling:
+    """The outcomes of all that comes from the sync of the settings. ``hopeless`` says whether releases wait for
+    something that nothing brings, ``has_spoken`` whether a Kustomization's status is about a revision. Set ``news``
+    whenever the outcome of an object may have changed."""
 
     watch: Informer
     present: PresentKustomizations
@@ -39,8 +40,8 @@ class Settling:
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def settle(self) -> dict[ObjectKey, Outcome]:
-        """Wait until none that the root has brought, and none that those have brought, is on its way any more, nor any
-        HelmRelease of theirs, at most SETTLE_TIMEOUT seconds. Returns how all of these stand."""
+        """Wait until none of them is on its way any more, at most SETTLE_TIMEOUT seconds. Returns how all stand
+        then."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_TIMEOUT):
                 await self._until_settled()
@@ -81,8 +82,8 @@ class Settling:
         return sorted(found)
 
     def _is_root(self, key: ObjectKey) -> bool:
-        """Whether one stands for the sync of the settings, which says itself what it has brought: the status of that
-        one may still name what has just been removed."""
+        """Whether a Kustomization stands for the sync of the settings. Its status is not asked what it has brought,
+        since it may still name what was just removed: the sync itself is."""
         kustomization = self.present.named(key.namespaced_name)
         return kustomization is not None and self.root.is_root(kustomization)
 

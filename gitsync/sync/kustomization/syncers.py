@@ -1,7 +1,7 @@
-"""The sync of each Kustomization: made once, and as its spec has it at each moment.
+"""The sync of each Kustomization: made once, and kept as its present spec asks.
 
-It reads, writes and prunes as the ServiceAccount that the Kustomization names, if it names one. What is the agent's own
-(status, finalizer, the Secrets with variables) is done as the agent.
+It reads, writes and prunes as the ServiceAccount that the Kustomization names, if it names one. The Kustomization's
+status, its finalizer and the Secrets with variables are handled with the agent's own rights.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Syncers:
-    """Made by ``factory``. ``find`` is what is known of a Kustomization in its cluster; ``journal`` keeps what they do,
-    where it is kept. ``close`` ends what was watched as others."""
+    """The syncs of Kustomizations, made by ``factory``. ``find`` gives a Kustomization as it is known; ``journal``
+    keeps what the syncs do, if there is one. ``close`` it, which ends connections and watches as other users."""
 
     factory: SyncerFactory
     find: Find
     journal: KustomizationJournal | None = None
-    #: With what each was made for: what is known of a Kustomization is not so of another of its name, or in another
-    #: cluster.
+    #: Each with its key: the uid and the cluster that it was made for. A new Kustomization of the same name, or the
+    #: same for another cluster, gets a new sync.
     _made: dict[ObjectKey, tuple[object, Syncer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,8 +60,8 @@ class Syncers:
         remote: Remote | None = None,
         readiness: Readiness = KSTATUS,
     ) -> Syncer:
-        """That of a Kustomization whose source is at ``url``; ``desired`` is what it is about to sync, ``remote`` the
-        cluster that it names, ``readiness`` says when its objects are ready.
+        """The sync of a Kustomization whose source is at ``url``; ``desired`` is what it is about to sync, ``remote``
+        the cluster that it names, ``readiness`` says when its objects are ready.
 
         Raises: see ``cluster_of``.
         """
@@ -77,13 +77,13 @@ class Syncers:
             found = self.factory.make(spec, store, repository)
             self._made[key] = _made_for(kustomization), found
         if found.cluster is not cluster:
-            # What the agent knows of objects is not for everybody: they are read as the account, one by one.
+            # Not from the agent's own watches, which may show more than this account may see.
             found.planner.live = LiveReader(cluster, {}) if cluster is not self.factory.cluster else self.factory.live
         found.planner.cluster, found.planner.spec = cluster, spec
         return found
 
     async def cluster_of(self, kustomization: Kustomization, remote: Remote | None) -> Cluster:
-        """Where a Kustomization is applied, as the account that it names.
+        """The target cluster of a Kustomization, as the account that it names.
 
         Raises: ServiceAccountMissing, ClusterUnavailable, Forbidden, KubeConfigRefused.
         """
@@ -94,7 +94,7 @@ class Syncers:
         return target.cluster
 
     async def forget(self, key: ObjectKey) -> None:
-        """The Kustomization is gone: nobody wants for it what it has left behind."""
+        """The Kustomization is gone: it no longer wants anything."""
         await self._targets.release(key)
         self._made.pop(key, None)
         wanted = self.factory.wanted
@@ -102,12 +102,12 @@ class Syncers:
         wanted.index.ancestry.set_remover(key, None)
 
     async def close(self) -> None:
-        """End what was watched as others."""
+        """Close the target clusters."""
         await self._targets.close()
 
 
 async def _nothing_follows(_: ObjectKey) -> None:
-    """A sync keeps nothing of a Kustomization in its target."""
+    """``on_release`` of the targets: a sync keeps nothing of a Kustomization in its target that would have to end."""
 
 
 def _made_for(kustomization: Kustomization) -> tuple[str, str]:

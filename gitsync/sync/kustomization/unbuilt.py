@@ -1,4 +1,4 @@
-"""By which commits a Kustomization that cannot be built may want something. State only; no I/O."""
+"""Kustomizations that cannot be built, and the commits by which they may want something. State only; no I/O."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from gitsync.api.identity import ObjectKey
 from gitsync.manifests import Desired
 from gitsync.release.wanted.comingsync import Commits
 
-#: Commits that are remembered of one.
+#: Commits that are remembered of one Kustomization.
 _MOST: Final = 100
 
 
 class Unbuilt:
-    """Of those that cannot be built: what they are made of, and the commits that changed that. Nobody can tell what
-    these have given them; a commit that changes none of it has given them nothing, and what it takes from others need
-    not be kept for them."""
+    """For each Kustomization that cannot be built, the commits that have changed what it is made of. Any of these may
+    have moved an object into it, which is therefore kept. A commit that changes nothing of it has not."""
 
     def __init__(self) -> None:
         self._known: dict[ObjectKey, tuple[str, tuple[str, ...]]] = {}
 
     def note(self, key: ObjectKey, desired: Desired, inputs: str) -> Commits:
-        """One was built of a commit, and with ``inputs``: what else that depends on. Returns the commits by which it
-        may want what nobody knows of: none when it could be built."""
+        """A Kustomization was built of a commit, with these ``inputs`` from the cluster. Returns the commits by which
+        it may want what is not known: none when it could be built."""
         if not desired.errors:
             self._known.pop(key, None)
             return frozenset()

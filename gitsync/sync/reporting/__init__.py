@@ -1,4 +1,4 @@
-"""What a sync says of itself: ``report`` is what it has done, line by line; ``timeline`` when each object had its turn
-and what it waited for; ``tally`` how many releases are ready, wait and have failed; ``underway`` tells of these while
-it lasts.
+"""What a sync says of itself: ``report`` is what it has done, for log and journal; ``timeline`` when each object had
+its turn and what it waited for; ``underway`` writes these into the cluster while the sync lasts. ``tally`` counts how
+many releases are ready, wait and have failed, for the status line.
 """

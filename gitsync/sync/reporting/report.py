@@ -26,29 +26,29 @@ log = structlog.get_logger(__name__)
 COUNTED = ("created", "changed", "deleted", "unchanged", "failed", "waiting")
 #: What metrics call the sync of the settings.
 ROOT = "root"
-#: Said only when there are some.
+#: Counts that are left out of the last line when they are 0.
 _SOMETIMES = ("suspended",)
-#: So many objects that fail for one reason have a line of their own each, and so many the line about the others names.
+#: Objects that fail for one reason: so many have a line of their own, and so many are named in the line about the rest.
 _EACH, _NAMED = 2, 5
 
 
 class Failures:
-    """What was said in all tries of a commit of the objects that fail, by the reason: those that have a line of their
-    own, and those that the line about the others has counted."""
+    """The objects that failed in all tries of a commit, by the reason: those with a log line of their own, and those
+    that were counted in the line about the rest."""
 
     def __init__(self) -> None:
         self._each: dict[str, list[ObjectKey]] = {}
         self._others: dict[str, set[ObjectKey]] = {}
 
     def has_own_line(self, reason: str, key: ObjectKey) -> bool:
-        """Whether one is among the first that failed for a reason; those have come by this."""
+        """Whether an object is among the first that failed for a reason. Notes it as such, if there is room."""
         first = self._each.setdefault(reason, [])
         if key not in first and len(first) < _EACH:
             first.append(key)
         return key in first
 
     def others(self, reason: str, keys: Iterable[ObjectKey]) -> tuple[list[ObjectKey], bool]:
-        """Those of ``keys`` that have no line of their own, and whether one of them is news."""
+        """Those of ``keys`` that have no line of their own, and whether one of them has not been counted before."""
         first, counted = self._each.get(reason, ()), self._others.setdefault(reason, set())
         others = sorted(key for key in set(keys) if key not in first)
         is_news = not counted.issuperset(others)
@@ -61,31 +61,32 @@ class Failures:
 
 
 class Repeated:
-    """Lines about how things stand, which each further try of the same commit says again: told as ``reminders`` say."""
+    """Log lines that each further try of the same commit would repeat; ``reminders`` decides when one is due again."""
 
     def __init__(self, log: FilteringBoundLogger, reminders: Reminders) -> None:
         self._log = log
         self._reminders = reminders
 
     def __call__(self, level: str, event: str, **fields: Any) -> None:
-        """Say it, if it is due."""
+        """Log the line, if it is due."""
         self.timed(level, event, fields)
 
     def news(self, level: str, event: str, topic: str, fields: Mapping[str, Any], *, is_news: bool) -> None:
-        """The same of a topic, which is due, too, when there is news of it."""
+        """As a call, for a line about a ``topic``, which is due, too, when there is news of that."""
         is_due = self._reminders.is_due(f"{event} {topic}")
         getattr(self._log, level if is_due or is_news else "debug")(event, **fields)
 
     def timed(self, level: str, event: str, fields: Mapping[str, Any], took: float | None = None) -> None:
-        """The same of what has taken so many seconds, whatever that is each time."""
+        """As a call, for a line with the seconds that something ``took``: another number does not make it due."""
         is_due = self._reminders.is_due(f"{event} {fields}")
         more = fields if took is None else {**fields, "took": took}
         getattr(self._log, level if is_due else "debug")(event, **more)
 
 
 class Report:
-    """One sync of one commit. ``log`` carries the commit on every line, and ``context``, which says of which sync;
-    ``repeated`` also does, and is for what a further try repeats, of which ``reminders`` and ``failures`` know."""
+    """What one sync of one commit has done. ``log`` has the commit on every line, and ``context``, which names the
+    sync. ``repeated`` is for lines that a further try would repeat; the ``reminders`` and ``failures`` given to each
+    try remember those."""
 
     def __init__(
         self,
@@ -100,19 +101,19 @@ class Report:
         self.counts: Counter[str] = Counter()
         self.changes: list[JournalChange] = []
         self._keys: dict[str, ObjectKey] = {}
-        #: When each object had its turn.
+        #: What was done about each object, and when.
         self.timeline = Timeline()
-        #: Whether its first line was written: then it gets a last one too.
+        #: Whether the line "sync started" was written: then there is a last line, too.
         self.begun = False
-        #: What could not be applied or deleted, and what has not become ready.
+        #: The errors of what could not be applied or deleted, and of what has not become ready.
         self.problems: list[GitsyncError] = []
         self.unready: list[GitsyncError] = []
-        #: What is to be deleted and is still there for somebody else's sake: the object, and why.
+        #: Objects that are to be deleted and are still there for somebody else's sake, each with the reason.
         self.left: list[str] = []
-        #: Something failed that this sync itself should try again (a release tries by itself).
+        #: Whether something has failed that this sync should try again (releases are tried again by themselves).
         self.retry = False
         self._said = failures or Failures()
-        #: What has failed, by the reason.
+        #: The objects that have failed, by the reason.
         self._failed: dict[str, list[ObjectKey]] = {}
         self._sync = context.get("sync", ROOT)
         self._started = time.monotonic()
@@ -124,13 +125,13 @@ class Report:
         return time.monotonic() - self._started
 
     def done(self, verb: str, key: ObjectKey, origin: str = "", why: str = "") -> None:
-        """Something was done to an object: one line, one entry."""
+        """Something was done to an object: one log line, one change in the journal."""
         self.counts[verb] += 1
         self._note(verb, key, origin, why)
         self.log.info(f"object {verb}", object=key, **_given(origin=origin, why=why))
 
     def failed(self, key: ObjectKey, error: GitsyncError, origin: str = "") -> None:
-        """Something could not be done; it may go better next time."""
+        """An object could not be applied or deleted."""
         self.counts["failed"] += 1
         self.retry = True
         self.problems.append(error)
@@ -141,13 +142,13 @@ class Report:
             self.repeated("error", "object failed", object=key, error=error, **_given(origin=origin))
 
     def not_ready(self, error: GitsyncError) -> None:
-        """What was applied has not become ready."""
+        """An object that was applied has not become ready."""
         self.counts["failed"] += 1
         self.unready.append(error)
         self.repeated("error", "not ready", error=error)
 
     def handed_over(self, key: ObjectKey, claimant: Claimant, origin: str = "") -> None:
-        """What left Git stays, since somebody else wants it (or may: nobody can tell at the moment)."""
+        """An object that left Git stays, since another claimant wants it, or may want it."""
         why = f"to {claimant}" if not claimant.doubt else claimant.may_want_it
         self._note("handed over" if not claimant.doubt else "kept", key, origin, why)
         if claimant.doubt:
@@ -156,22 +157,22 @@ class Report:
             self.log.info("object handed over", object=str(key), to=str(claimant), **_given(origin=origin))
 
     def outcome(self, verb: str, key: ObjectKey, why: str) -> None:
-        """How a release that this commit changed ended up; the release has said so itself, so there is no line."""
+        """How a release that this commit changed has ended up. Only for the journal: the release logs it itself."""
         self.counts[verb] += 1
         self._note(verb, key, why=why)
 
     def would_delete(self, key: ObjectKey, origin: str = "") -> None:
-        """What a commit that is held would do; that it is held is one line."""
+        """A commit that is held would delete this object. Only for the journal."""
         self._note("waiting", key, origin, "would be deleted")
 
     def suspended(self, key: ObjectKey) -> None:
-        """A release that this commit changes takes no notice of that for now."""
+        """A release that this commit changes is suspended."""
         why = "what this commit changes of it waits until it is resumed"
         self.outcome("suspended", key, why)
         self.log.info("release is suspended", release=key, why=why)
 
     def unchanged(self, number: int) -> None:
-        """So many objects were as they should be."""
+        """Count objects that are as they should be."""
         self.counts["unchanged"] += number
 
     def finish(self, result: Result, why: str = "") -> JournalEntry:
@@ -201,8 +202,8 @@ class Report:
         return self._entry(result, self._timed(self.changes, self._keys), why)
 
     def so_far(self) -> JournalEntry:
-        """The same of a sync that is under way: also what it is at and has not done yet. Of too many changes those that
-        came last are there."""
+        """The entry of a sync that is still under way, which also has objects that it is at. If there are too many
+        changes, the latest are kept."""
         keys = {str(key): key for key in self.timeline.keys} | self._keys
         at_hand = (JournalChange("waiting", name) for name in keys if name not in self._keys)
         changes = [*self.changes, *at_hand]
@@ -230,7 +231,7 @@ class Report:
         self._keys.setdefault(str(key), key)
 
     def _timed(self, changes: Iterable[JournalChange], keys: Mapping[str, ObjectKey]) -> Iterator[JournalChange]:
-        """The changes for the journal, without credentials, the first of each object with the object's way."""
+        """The changes for the journal, without credentials; the first of each object has the object's spans."""
         keys = dict(keys)
         for change in changes:
             key = keys.pop(change.object, None)
@@ -243,12 +244,12 @@ class Report:
 
 
 def _reason(key: ObjectKey, error: GitsyncError) -> str:
-    """Why an object has failed, the same for all that fail for it: the object's own name is none."""
+    """Why an object has failed, without the object's own name: the same for all that fail for the same reason."""
     if isinstance(error, KindUnknown):
         return type(error).__name__
     return f"{type(error).__name__} {error.message.replace(str(key), '').replace(key.name, '')}"
 
 
 def _given(**fields: str) -> dict[str, str]:
-    """Only the fields that say something."""
+    """The fields that are not empty."""
     return {name: value for name, value in fields.items() if value}

@@ -1,7 +1,7 @@
-"""How many releases and Kustomizations are ready, wait, and have failed: for somebody who looks on. Pure.
+"""How many releases and Kustomizations are ready, wait, and have failed, for the status line. Pure.
 
-Counted as they change, so that it costs nothing to be asked often. It does not ask whether a wait is in vain: that is
-what ``outcome`` is for.
+They are counted as they change, so that asking often costs nothing. Whether a wait is in vain is not asked here: that
+is what ``outcome`` is for.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from gitsync.release.dependencies.states import is_current
 from gitsync.sync.outcome import is_stalled
 
 Standing = Literal["ready", "waiting", "failed"]
-#: Why a Kustomization is not ready that is none the worse for it.
+#: Reasons for which a Kustomization is not ready, but has not failed.
 _WAITS = (ARTIFACT_FAILED, DEPENDENCY_MISSING, DEPENDENCY_NOT_READY)
 
 
 class Tally:
-    """The counts of what it was told of."""
+    """The counts of all objects that were ``set``."""
 
     def __init__(self) -> None:
         self._standings: dict[ObjectKey, Standing] = {}
         self._counts: Counter[Standing] = Counter()
 
     def set(self, key: ObjectKey, standing: Standing | None) -> None:
-        """An object stands so by now; None: it is gone, or suspended."""
+        """Note how an object stands now; None when it is gone or suspended, and does not count."""
         before = self._standings.pop(key, None)
         if before is not None:
             self._counts[before] -= 1
@@ -41,7 +41,7 @@ class Tally:
 
 
 def standing_of_release(manifest: Manifest | None, *, at_work: bool) -> Standing | None:
-    """Of a HelmRelease; ``at_work``: the agent acts on it, and what its status says is not the last word."""
+    """How a HelmRelease stands. ``at_work``: the agent is acting on it, so that its status is about to change."""
     if manifest is None or _is_suspended(manifest):
         return None
     if is_current(manifest):
@@ -50,7 +50,7 @@ def standing_of_release(manifest: Manifest | None, *, at_work: bool) -> Standing
 
 
 def standing_of_kustomization(manifest: Manifest | None) -> Standing | None:
-    """Of a Kustomization."""
+    """How a Kustomization stands."""
     if manifest is None or _is_suspended(manifest):
         return None
     if is_ready(manifest):

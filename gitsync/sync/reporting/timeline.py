@@ -1,4 +1,5 @@
-"""When each object of a commit had its turn, and what it waited for: for the journal. Pure, but for its clock."""
+"""What was done about each object of a commit and when, and what it waited for: for the journal. Pure, but for its
+clock."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ from gitsync.release.dependencies.states import is_current
 from gitsync.sync.storage.history import Span, SpanKind
 from gitsync.text import shorten
 
-#: Spans that are kept of an object, the last of which is the newest, and characters of what one says.
+#: Spans that are kept of an object (the last one is always the newest), and characters of the text of one.
 MOST_SPANS = 8
 _MOST_TEXT = 200
-#: Seconds: what is over sooner is not told, unless there is nothing else to tell.
+#: Seconds; a shorter span is left out, unless it is the only one.
 _SHORTEST = 0.001
-#: Why a release is not ready that others have to do something for.
+#: Reasons for which a release is not ready because it waits for other objects.
 _WAITS = frozenset({ARTIFACT_FAILED, DEPENDENCY_MISSING, DEPENDENCY_NOT_READY, OWNED_BY_ANOTHER})
-#: What a release waits for that has just been applied.
+#: What a release waits for when it has just been applied.
 _TAKEN_UP = "for the agent to take it up"
 
 
@@ -45,14 +46,14 @@ def turn_of_release(manifest: Manifest | None) -> Turn | None:
         return TAKEN_UP
     if condition_of(manifest, STALLED).get("status") == TRUE or is_current(manifest):
         return None
-    if ready.get("status") == TRUE:  # of the commit before
+    if ready.get("status") == TRUE:  # it is ready as of the commit before
         return TAKEN_UP
     kind: SpanKind = "wait" if ready.get("reason") in _WAITS else "settle"
     return Turn(kind, str(ready.get("message", "")))
 
 
 class Timeline:
-    """Of one sync: ``turn`` says what an object is at from now on. ``clock`` gives seconds."""
+    """The turns of all objects in one sync. ``clock`` gives seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -61,7 +62,7 @@ class Timeline:
         self._past: dict[ObjectKey, list[Span]] = {}
 
     def turn(self, key: ObjectKey, turn: Turn | None) -> None:
-        """From now on this is done about an object; None: nothing more."""
+        """Note that from now on this is done about an object; None: nothing more."""
         before = self._open.get(key)
         if before is not None and before[0] == turn:
             return
@@ -73,11 +74,11 @@ class Timeline:
 
     @property
     def keys(self) -> Collection[ObjectKey]:
-        """The objects that had their turn."""
+        """The objects that had a turn."""
         return self._past.keys() | self._open.keys()
 
     def spans(self, key: ObjectKey) -> tuple[Span, ...]:
-        """What was done about an object so far, one after the other."""
+        """What was done about an object so far, in order."""
         past, now = self._past.get(key, []), self._open.get(key)
         found = [*past, self._span(*now)] if now is not None else past
         return tuple(span for span in found if span.end - span.begin >= _SHORTEST) or tuple(found[:1])

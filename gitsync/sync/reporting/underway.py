@@ -1,4 +1,5 @@
-"""What syncs are at, kept in the cluster for whoever looks on while they last: the journal has them at their ends."""
+"""What syncs under way are doing, written to the cluster for the page: the journal has a sync only when it has
+ended."""
 
 from __future__ import annotations
 
@@ -18,32 +19,31 @@ from gitsync.sync.storage.history import JournalChange, JournalEntry, newest
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that a sync has lasted when it is first told of, and between two writes. Most are over before that, and cost
-#: nothing.
+#: Seconds after which a sync is first written, and between two writes. Most syncs are over before, and cost nothing.
 FIRST: Final = 1.0
 EVERY: Final = 2.0
-#: Seconds after which it is written that nothing has changed: a reader knows by it that somebody is still at work.
+#: Seconds after which it is written again unchanged, so that readers know that the agent is still at work.
 HEARTBEAT: Final = 20.0
 #: Entries, changes and spans that are kept of all syncs together, as in the journal of Kustomizations.
 MAX_WEIGHT: Final = 2_000
-#: What the sync of the settings is called; others by namespace and name.
+#: The key of the sync of the settings; others have ``namespace/name``.
 ROOT: Final = ""
 
 
 class UnderWayStore(Protocol):
-    """Where it is kept."""
+    """Where it is written."""
 
     async def save_under_way(self, found: Mapping[str, tuple[JournalEntry, ...]]) -> None:
         """Write it, unless it is as it was."""
         ...
 
     async def forget_under_way(self) -> None:
-        """Nothing is, whatever an agent before this one has left there."""
+        """Write that nothing is under way, whatever an agent before this one has left there."""
         ...
 
 
 class UnderWay:
-    """Knows the reports of syncs while these last, and has them written while ``writing``."""
+    """The reports of the syncs under way; it writes them to the store during ``writing``."""
 
     def __init__(self, store: UnderWayStore | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class UnderWay:
 
     @contextmanager
     def following(self, spec: SyncSpec, report: Report) -> Iterator[None]:
-        """While a sync is under way, whose report this is."""
+        """Follow a sync with this report during the body."""
         name = ROOT if spec.is_root else spec.owner.full_name
         self._reports[name] = report, self._clock()
         self._begun.set()
@@ -67,7 +67,7 @@ class UnderWay:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """Have it written, until the end, where nothing is under way any more."""
+        """Write what is under way during the body; at its end, that nothing is any more."""
         if self._store is None:
             yield
             return
@@ -79,7 +79,7 @@ class UnderWay:
             await self.write()
 
     async def write(self) -> None:
-        """Write what there is to tell, if that is another than was told, or was told long ago."""
+        """Write what is under way, if it has changed or was last written long ago."""
         assert self._store is not None
         now = self._clock()
         entries: dict[str, tuple[JournalEntry, ...]] = {}
@@ -114,7 +114,7 @@ class UnderWay:
 
 
 def _gist(entries: Sequence[JournalEntry]) -> object:
-    """What of it is news; that time goes by is none."""
+    """The part of entries whose change is worth a write: that time goes by is not."""
     return [(entry.commit, [_told(change, entry.took) for change in entry.changes]) for entry in entries]
 
 

@@ -1,8 +1,6 @@
-"""A plan's objects on their way into the cluster, each applied as soon as what it needs is there.
-
-A step that cannot be taken yet (its kind is still to be installed, its predecessor is still being deleted, a release
-has yet to let go of it) counts as tried, and the others go on.
-"""
+"""Applies a plan's objects, each as soon as what it needs is there. A step that cannot be taken yet counts as tried,
+and the others go on: its kind is still to be installed, say, or its predecessor is still being deleted, or a release
+has yet to let go of it."""
 
 from __future__ import annotations
 
@@ -60,16 +58,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Seconds for the predecessor of an object, which is being deleted, to be gone.
 GONE_TIMEOUT = 60.0
-#: Objects that are named of those that wait.
+#: How many of the objects that wait are named.
 _TOLD = 2
-#: What a release of the same commit may bring: the kind of an object, its namespace, a webhook that has to be asked.
+#: Errors that may end when a release of the same commit brings what is missing: a kind, a namespace, the server of a
+#: webhook.
 _MAY_COME = (KindUnknown, NotFound, WebhookUnavailable)
 
 
 @dataclass
 class Applying:
-    """Applies the objects of one ``course``; ``judge``, ``on_applied`` and ``on_sent`` are Rollout's. ``emptied``: an
-    object's namespace had gone, and was made again."""
+    """Applies the objects of one ``course``. ``judge``, ``on_applied`` and ``on_sent`` are described at Rollout.
+    ``emptied``: the namespace of an object had gone, and was made again."""
 
     course: Course
     owner: Owner
@@ -88,7 +87,7 @@ class Applying:
         self._kinds = {kind[:2]: step.key for step in course.steps if (kind := defined_kind(step.desired.manifest))}
         self._holders = Holders(course.index, self.wanted, course.releases)
         self._once = Once()
-        #: What objects wait for that cannot be applied yet, and who wants to hear of it.
+        #: By object that cannot be applied yet: what it waits for.
         self._waits: dict[ObjectKey, str] = {}
 
     async def run(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
@@ -97,7 +96,7 @@ class Applying:
         try:
             await self._take_stages(arrived, interrupt)
         finally:
-            self.wanted.took(self.course.applied)  # not each by itself: who kept a thousand would look as often
+            self.wanted.took(self.course.applied)  # all at once: each call has the syncs that kept some look
         self.on_sent()
         if not self._report.counts["failed"]:
             self.on_applied()
@@ -110,7 +109,7 @@ class Applying:
                 for step in stage:
                     self._report.timeline.turn(step.key, APPLY)
                 for step in stage:
-                    # Those that have yet to wait for a slot are no tasks: there may be thousands.
+                    # The slot is waited for before the task is made: there may be thousands of steps.
                     slot = None if self._has_to_wait(step) else await self.slots.take(self.owner)
                     task = tasks.create_task(self._take(step, slot, arrived))
                     if slot is not None:
@@ -124,15 +123,15 @@ class Applying:
             for reached in (self.course.tried, self.course.over, self.course.served):
                 reached.add(step.key)
             arrived(step.key)
-            self.course.is_idle(step)
+            self.course.note_idle(step)
 
     def _has_to_wait(self, step: Step) -> bool:
-        """Whether others have something to do before a step can be taken."""
+        """Whether a step has to wait for others before it needs a slot."""
         return step.holder is not None or (step.key.group, step.key.kind) in self._kinds
 
     async def _until_applied(self, step: Step, slot: Slot | None) -> None:
-        """Apply one object, as soon as it can be, at first with the ``slot`` that it has. One that fails does not stop
-        the others."""
+        """Apply one object, as soon as it can be; ``slot`` is for the first try. Its failure does not stop the
+        others."""
         if (definition := self._kinds.get((step.key.group, step.key.kind))) is not None:
             self.course.tried.add(step.key)
             self._report.timeline.turn(step.key, Turn("wait", f"for {definition}, which defines its kind"))
@@ -149,7 +148,7 @@ class Applying:
                 except _MAY_COME as error:
                     if not await self._waiting(step, error.message, self.course.releases.changed_since(seen)):
                         raise
-                    if isinstance(error, KindUnknown):  # discovery says a little later what a release has brought
+                    if isinstance(error, KindUnknown):  # discovery shows a kind that was just brought a little later
                         version = step.desired.manifest["apiVersion"].rpartition("/")[2]
                         await await_kind(self._cluster, step.key.group, step.key.kind, version, JUST_BROUGHT)
                         await self._place(step)
@@ -158,27 +157,27 @@ class Applying:
             self._report.timeline.turn(step.key, None)
 
     async def _place(self, step: Step) -> None:
-        """The kind of an object has come, which says whether it needs a namespace."""
+        """Find the namespace of an object whose kind has come: the kind says whether it needs one."""
         with suppress(KindUnknown):
             found = await with_namespace(step.desired, self._cluster, self._spec.default_namespace)
             if found.key != step.key:
                 self.course.placed[step.key] = found
 
     async def _until_let_go(self, step: Step) -> None:
-        """Return when no release has an object any more, or none that goes on wanting it. Raises: OwnedByAnother."""
+        """Return when no release has the object any more. Raises: OwnedByAnother when a release goes on wanting it."""
         while step.holder is not None and (hold := await self.wanted.take(step.key)) is not None:
             if (error := self._holders.error(hold)) is not None:
                 raise error
             await self._waiting(step, hold.told, self._holders.change(hold))
 
     async def _waiting(self, step: Step, why: str, change: Awaitable[T]) -> T:
-        """Wait for a release to change what keeps a step from being taken; the others go on meanwhile."""
+        """Wait for the ``change`` that lets a step go on; the others go on meanwhile."""
         self.course.tried.add(step.key)
         self.on_sent()
         if not self.course.releases.all_settled and self._once.is_news(why):
             origin = str(step.desired.origin)
             self._report.repeated("info", "object has to wait", object=str(step.key), why=why, origin=origin)
-        self.course.is_idle(step)
+        self.course.note_idle(step)
         self._report.timeline.turn(step.key, Turn("wait", why))
         self._waits[step.key] = why
         try:
@@ -191,18 +190,19 @@ class Applying:
             self._report.timeline.turn(step.key, APPLY)
 
     def _why_waiting(self) -> str:
-        """What the first objects wait for that cannot be applied yet: the same for all who tell it."""
+        """What the first of the objects that cannot be applied yet wait for."""
         return listed((f"{key}: {why}" for key, why in self._waits.items()), _TOLD)
 
     async def _apply(self, step: Step, slot: Slot, *, looked: bool) -> Step | None:
-        """Apply one object. Returns what is to be done instead when it is there already, and nobody has ``looked``."""
+        """Apply one object. Returns the step to take in its place when the object is there already, and was not
+        ``looked`` at."""
         desired, live = self.course.desired(step), step.live
         wanted, origin = desired.manifest, desired.origin
         commit = _commit_for(step, self._report.commit)
         with slot:
             values_origin = await asyncio.to_thread(lines_written, step.desired) if is_release(step.key) else ""
             if self._spec.ignore and (newest := await self._cluster.find(desired.key)) is not None:
-                # Its plan may be minutes old, and what others write to it goes on.
+                # The plan may be minutes old, and others write to the object meanwhile.
                 live, wanted = newest, tolerating(wanted, newest, self._spec.ignore)
             marks = edge_origins(desired), self._spec.works_on(desired.key), values_origin
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
@@ -211,7 +211,7 @@ class Applying:
         if applied is None:
             return await self._instead_of(step)
         while "deletionTimestamp" in applied.object["metadata"]:
-            # An apply to what is on its way out would be lost with it.
+            # What is applied to an object that is being deleted is lost with it.
             self.course.tried.add(step.key)
             await wait_deleted(self._cluster, [desired.key], GONE_TIMEOUT)
             async with self.slots.held(self.owner):
@@ -225,10 +225,11 @@ class Applying:
         return None
 
     def _emptied(self, namespace: str) -> None:
-        """Syncs apply again what has gone with a Namespace; a release is deployed, and stays as it is."""
+        """A Namespace was made again. Other syncs will apply again what has gone with the old one; Helm releases do
+        not do so by themselves, which is warned of."""
         self.emptied = True
         for release in filter(None, (other.release for other in self.wanted.emptied(namespace))):
-            if release.namespace != namespace:  # else it was in there itself
+            if release.namespace != namespace:  # otherwise the HelmRelease itself was in it
                 where = {"release": release.namespaced_name, "namespace": namespace}
                 hint = f"gitsync reconcile helmrelease {release.name} -n {release.namespace} --force"
                 self._report.repeated(
@@ -236,8 +237,8 @@ class Applying:
                 )
 
     async def _put(self, manifest: Manifest, live: Manifest | None, *, is_new: bool) -> Applied | None:
-        """Create or change an object; None when one is there that was taken for new. One that is on its way out is as
-        it is when it refuses that: no finalizer, for one, can be put on it."""
+        """Create or change an object. None when it was taken for new, and is there already. One that is being
+        deleted, and therefore refuses the change (no finalizer can be put on it, say), is returned as it is."""
         try:
             return await (self._made(manifest) if is_new else self._sent(manifest, live))
         except ApiError as error:
@@ -248,21 +249,22 @@ class Applying:
             raise error
 
     async def _made(self, manifest: Manifest) -> Applied | None:
-        """Create an object; None when it is there."""
+        """Create an object; None when it is there already."""
         try:
             answer = await self._cluster.apply(storable(manifest), manager=FIELD_MANAGER, new=True, repeatable=True)
         except AlreadyExists:
             return None
-        except Invalid:  # perhaps only together with what is there
+        except Invalid:  # perhaps it is there, and only the two together are invalid
             if await self._cluster.find(ObjectKey.of(manifest)) is None:
                 raise
             return None
         return Applied(answer, created=True)
 
     async def _instead_of(self, step: Step) -> Step | None:
-        """What is to be done about an object that is there already; None when that is nothing.
+        """The step to take about an object that is there already; None when nothing is to be done.
 
-        Raises: OwnedByAnother."""
+        Raises: OwnedByAnother.
+        """
         found = await self.judge(self.course.desired(step))
         if found.refused:
             raise OwnedByAnother(found.why)
@@ -277,7 +279,7 @@ class Applying:
 
         async def put(item: Manifest) -> Manifest:
             nonlocal answer, live
-            found, live = live, None  # a second time it was deleted before
+            found, live = live, None  # at a second call it has been deleted
             answer = await self._applier.send(item, found)
             return answer.object
 
@@ -314,6 +316,7 @@ class Applying:
 
 
 def _commit_for(step: Step, commit: CommitInfo) -> CommitInfo:
-    """The commit to stamp: this one, but for an object that merely drifted the one that brought its content."""
+    """The commit to stamp an object with: this one, or if the object has merely drifted, the one that brought its
+    content."""
     drifted = commit_of(step.live) if step.verdict == "drifted" and step.live is not None else None
     return drifted or commit

@@ -1,4 +1,4 @@
-"""How far one plan has come in the cluster: what applies its objects and what waits for them tell each other here."""
+"""How far one sync's plan has come in the cluster. Applying and waiting tell each other by this."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from gitsync.sync.spec import SyncSpec
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: Seconds for the controller of a custom resource to begin with what it makes of that: a Secret of an ExternalSecret.
+#: Seconds for the controller of a custom resource to make other objects of it, as a Secret of an ExternalSecret.
 MADE_OF_IT = 10.0
 
 
 @dataclass
 class Course:
-    """One sync's plan, which is being carried out. ``hopeless`` says which releases wait in vain, where that is not
-    for the plan alone to say."""
+    """The state of one sync's plan while it is carried out. ``hopeless``, if given, says which releases wait in
+    vain; without it the plan alone is looked at."""
 
     cluster: Cluster
     index: ReleaseIndex
@@ -36,20 +36,20 @@ class Course:
     report: Report
     spec: SyncSpec
     hopeless: Hopeless | None = None
-    #: By key, the API server's answer; {} for an object whose readiness is not waited for, which nobody looks at.
+    #: By key, the API server's answer; {} for an object whose readiness is not waited for, since it is not used.
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     #: By their keys in the plan, objects whose kind has come meanwhile, in the namespace that they turned out to need.
     placed: dict[ObjectKey, DesiredObject] = field(default_factory=dict)
-    #: What is being applied at this moment, and waits for no release, or is to become ready.
+    #: Objects that are being applied at this moment and do not wait for a release, or that are becoming ready.
     busy: set[ObjectKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.steps = [step for stage in self.plan.stages for step in stage]
-        #: Steps that have been taken, have failed, or wait for something: what comes after them need not wait more.
+        #: Steps that have been taken, have failed, or wait for something: the next stage need not wait for them.
         self.tried: Reached[ObjectKey] = Reached()
         #: Steps about which nothing more will be done.
         self.over: Reached[ObjectKey] = Reached()
-        #: Definitions of kinds, of which objects can be applied by now, or will not be.
+        #: CustomResourceDefinitions whose objects can be applied now, or never will be.
         self.served: Reached[ObjectKey] = Reached()
         #: Namespaces ("" for cluster-scoped objects) in which all that was applied is ready, or has failed.
         self.settled: Reached[str] = Reached()
@@ -57,9 +57,10 @@ class Course:
         #: The commit's releases that the sync waits for.
         self.followed = frozenset(key for key in releases if self.spec.waits and self.cluster.serves(key))
         self.releases = ReleasesSettling(self.index, self.followed)
-        #: When the controllers of the custom resources that were applied are to have begun with what they make of them.
+        #: The moment (of the event loop's clock) until which controllers may yet make other objects of those that were
+        #: applied.
         self.made_at = 0.0
-        #: Who wants to hear what is waited for, while it is carried out; None when nobody does.
+        #: Called with what is waited for; None when nobody wants to know.
         self.outside: Listener | None = None
 
     def desired(self, step: Step) -> DesiredObject:
@@ -72,14 +73,15 @@ class Course:
         if not is_builtin(key.group) and not is_own_kind(key):
             self.made_at = asyncio.get_running_loop().time() + MADE_OF_IT
 
-    def is_idle(self, step: Step) -> None:
-        """Nothing is done about a step, for now or for good: who waits for what it brings may have to wait no more."""
+    def note_idle(self, step: Step) -> None:
+        """Nothing is done about a step, for now or for good: releases that wait for what it brings may now wait in
+        vain."""
         self.busy.discard(step.key)
         self.releases.look_again()
 
     def is_waited_for(self, key: ObjectKey, manifest: Manifest) -> bool:
-        """Whether the sync waits for an object that is no release to become ready: not for what nobody gives a status,
-        nor for what nobody looks at while it is suspended."""
+        """Whether the sync waits for an object other than a release to become ready: not for kinds that have no
+        status, nor for suspended objects, which are not reconciled."""
         if is_own_kind(key) and (manifest.get("spec") or {}).get("suspend") is True:
             return False
         if not self.spec.waits or self.spec.is_release(key) or (self.spec.is_root and is_kustomization(key)):
@@ -88,8 +90,8 @@ class Course:
 
 
 def passed_on(outside: Listener | None, *, news_only: bool = False) -> Listener:
-    """Tells it to whoever asked for all of this, without a line: each object has one. Holds nothing else: timers that
-    are set meanwhile keep it until their time, also when they are cancelled."""
+    """A listener that passes reasons on to ``outside`` without logging them, since each object would have a line. It
+    refers to nothing else: timers that are set meanwhile keep it until their time, even when they are cancelled."""
     told = ""
 
     async def tell(reason: str) -> bool | None:

@@ -28,9 +28,9 @@ class Holders:
     releases: ReleasesSettling
 
     def error(self, hold: Hold) -> OwnedByAnother | None:
-        """Why an object cannot be applied, when waiting does not help: the commit itself says that the release is to
-        have it, or nobody can tell and nothing moves any more. None while the release may let go."""
-        is_coming = hold.owner is not None and self.index.is_coming(hold.owner)  # by another sync, it may be
+        """The error when waiting for the release does not help: by the commit itself, the release is to have the
+        object; or it may want it, and nothing is moving that could change that. None while it may let go."""
+        is_coming = hold.owner is not None and self.index.is_coming(hold.owner)  # perhaps another sync is changing it
         if (is_coming or not self.releases.all_settled) and not Outcomes(self.index).stands(hold):
             return None
         if self.wanted.has_news(hold.owner):
@@ -42,11 +42,11 @@ class Holders:
         return OwnedByAnother(hold.told, hint=f"{state}; put that right, or remove the object from Git")
 
     async def change(self, hold: Hold) -> None:
-        """Return when a hold may have ended, or will not end any more."""
+        """Return when a hold may have ended, or cannot end any more."""
         seen = self._version(hold)
         with self._news() as news:
             while not self._may_have_ended(hold) and self._version(hold) == seen and self.error(hold) is None:
-                # That somebody has taken notice of other values is not told, if nothing comes of it.
+                # Nothing is sent when a release has seen new values and they change nothing: so look again.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_AGAIN if self.wanted.has_news(hold.owner) else None):
                         await news.wait()
@@ -58,8 +58,8 @@ class Holders:
         return hold.claimant.by_name not in claimants or manifest is None or state_of(manifest) != hold.at
 
     def _version(self, hold: Hold) -> list[tuple[int, bool]]:
-        """Changes with each change of the release or of one whose chart it is out of, and once when the sync has
-        applied that."""
+        """A value that changes with each change of the release, or of a release whose chart it is from; and once when
+        this sync has applied that."""
         lineage = self.index.ancestry.lineage(hold.owner) if hold.owner is not None else []
         found = [(self.index.manifest(key), self.index.expects(key)) for key in lineage]
         return [(version(manifest) if manifest is not None else 0, expected) for manifest, expected in found]

@@ -1,4 +1,4 @@
-"""Releases that wait for an object that is not there, and that nobody who is at work brings."""
+"""Releases that wait in vain: for an object that does not exist, and that nothing under way will bring."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
 
 class Lacking:
-    """Finds releases that wait in vain, for an object or for the kind of one. ``waiting`` are those that were found:
-    why each did, "" for one that waited for another of them."""
+    """Finds releases that wait in vain, for an object or for its kind. ``waiting`` has those that were found, with what
+    each lacks, "" for one that waits for another of them."""
 
-    #: What Ready says of a release that waits for an object, rather than for a release or for what it has applied.
+    #: Reasons of Ready for which a release waits for an object, and not for a release or for what it has applied.
     reasons: Collection[str] = (VALUES_ERROR, REST_CLIENT_ERROR, KIND_NOT_SERVED)
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.waiting: dict[ObjectKey, str] = {}
-        # Who was, when it was last asked: mostly it still is, and nobody else need be looked at.
+        # The release that was at work at the last call: mostly it still is, and no other need be looked at.
         self._at_work: ObjectKey | None = None
 
     async def hopeless(
         self, index: ReleaseIndex, keys: Collection[ObjectKey], unapplied: Collection[ObjectKey] = ()
     ) -> bool:
-        """Whether none of these releases, all that have not settled, can go on by itself: each lacks an object that is
-        not there, or waits for one that does. While a single one is at work all may change: its chart may bring what
-        another lacks. The ``unapplied`` lack what they need to be applied themselves: their namespace.
+        """Whether none of these releases, which are all that have not settled, can go on: each lacks an object that is
+        not there, or waits for a release that does. While a single one is at work, there is hope for all: its chart may
+        bring what another lacks. ``unapplied`` releases cannot be applied themselves, for want of their namespace.
         """
         held_by: dict[ObjectKey, frozenset[ObjectKey]] = {}
         for key in sorted(keys, key=self._was_at_work, reverse=True):
@@ -59,7 +59,7 @@ class Lacking:
         if not first:
             return False
         whys = await asyncio.gather(*(self._why(index, key) for key in asked))
-        # Asking takes seconds: meanwhile one of them may have been tried again, and is at work.
+        # Finding that out takes seconds, in which one of them may have been tried again.
         if not all(whys) or not all(self._says_it_waits(index.manifest(key)) for key in asked):
             return False
         outcomes = Outcomes(index)
@@ -96,7 +96,7 @@ class Lacking:
         if missing is None or release.kubeconfig_source is not None:
             return ""
         try:
-            # Who brought it may not have waited for that, and discovery says it a little later.
+            # A release may have brought the kind without waiting for it, and discovery shows it a little later.
             await await_kind(self._cluster, missing.group, missing.kind, missing.version, JUST_BROUGHT)
             await self._cluster.resource(missing.group, missing.kind, missing.version)
         except KindUnknown as error:
@@ -133,19 +133,20 @@ class Lacking:
 
 
 class LackingSources(Lacking):
-    """Also those whose source is not there: where nobody asks for the time that may pass until somebody brings it."""
+    """As ``Lacking``, for commands that do not wait for a source to be brought: releases whose source does not exist
+    wait in vain, too."""
 
     reasons = (*Lacking.reasons, SOURCE_NOT_READY)
 
     async def why(self, release: HelmRelease) -> str:
-        """See Lacking. What a generator makes may be on its way; the synced repository needs no object."""
+        """See Lacking. A source that a generator makes may be on its way, and the synced repository needs no object."""
         if ready_of(release.manifest).get("reason") != SOURCE_NOT_READY or release.source.kind == EXTERNAL_ARTIFACT:
             return await super().why(release)
         return await self.first_missing([release.source])
 
 
 def _held_by(index: ReleaseIndex, key: ObjectKey) -> frozenset[ObjectKey]:
-    """The releases that one waits for: its dependencies, or who has an object that it wants."""
+    """The releases that a release waits for: its dependencies, or the one that has an object that it wants."""
     blocked, hold = index.blocked(key), index.holds.get(key)
     if blocked is not None:
         return blocked.on

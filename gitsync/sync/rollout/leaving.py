@@ -1,4 +1,4 @@
-"""What left Git, deleted: after what depends on it, and not before what may take its place is ready."""
+"""Deletes objects that left Git: each after what depends on it, and not before what may take its place is ready."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Leaving:
         self._gone: Reached[ObjectKey] = Reached()
 
     def run(self, interrupt: Interrupt) -> Iterator[Awaitable[None]]:
-        """For each entry, what is to be awaited, all at once. Raises: Superseded. No deletion is begun once a newer
-        commit is there, which may want the object again, or have it wanted by nobody else."""
+        """For each entry, the work to be awaited; await all of it at once. No deletion is begun once a newer commit is
+        there, which may want the object again: that raises Superseded."""
         return (self._prune(entry, needs, interrupt) for entry, needs in self._entries())
 
     async def forget_taken(self) -> None:
-        """Forget what others, for whom it was left, have taken already: they may have done so before it was said to be
-        kept for them, and told nobody. Whoever takes one after this is heard of."""
+        """Forget objects that were left for others and that these have taken already: if they did so before the claim
+        was entered that keeps an object for them, this sync was not told. Later takes are told."""
         left = sorted(self._left)
         taken = await finish_all(self.pruner.is_taken(key) for key in left)
         for key in compress(left, taken):
@@ -59,7 +59,7 @@ class Leaving:
 
     def _entries(self) -> Iterable[tuple[Entry, frozenset[ObjectKey]]]:
         known = (Graph[ObjectKey]((), ()), {}) if self._spec.cluster else (self._index.graph, self._sources())
-        # One that is no root may work as an account that it has itself.
+        # The sync of a Kustomization may work as a ServiceAccount that it has applied itself.
         needs = prune_prerequisites(self._plan.prune, *known, rights_last=not self._spec.is_root)
         return [(entry, needs[entry.key]) for entry in self._plan.prune]
 
@@ -67,9 +67,9 @@ class Leaving:
         return {release.key: release.source for release in self._index.releases()}
 
     async def _until_replaced(self, key: ObjectKey) -> None:
-        """Return when what may take the place of an object that left Git is ready, or has failed: that is looked for in
-        the same namespace. A HelmRelease waits no longer than until another has a claim to its Helm release, nor does a
-        Kustomization that has it."""
+        """Return when what may take the place of an object that left Git is ready, or has failed: all that was
+        applied in the same namespace. A HelmRelease, or a Kustomization that has it, waits no longer once another
+        HelmRelease is there for the same Helm release."""
         settled = self.course.settled.all_of([key.namespace])
         if self._spec.works_on(key):
             await until_one_ends(settled, self._inherited(key))
@@ -77,7 +77,8 @@ class Leaving:
             await settled
 
     async def _until_unneeded(self, key: ObjectKey) -> None:
-        """Return when nobody else is being removed by a right that left Git, or takes too long for it."""
+        """Return when a right that left Git is not needed any more to remove something else; not later than after
+        RELEASE_TIMEOUT seconds."""
         if self._spec.cluster or not is_right(key):
             return
         with suppress(TimeoutError), self._index.news() as news:
@@ -88,9 +89,9 @@ class Leaving:
                     news.clear()
 
     async def _inherited(self, key: ObjectKey) -> None:
-        """Return when the Helm release of a HelmRelease, or of one of a Kustomization, has an heir that was not brought
-        by the commit, but by a release of it: that waits for the heir, and the heir, which takes all as it is, for
-        ``key`` to go."""
+        """Return when there is another HelmRelease for the Helm release of ``key`` (or of a HelmRelease of the
+        Kustomization ``key``) that comes out of a chart of the commit. Else there would be a deadlock: that chart's
+        release waits for the new HelmRelease, which waits for ``key`` to be gone."""
         with self._index.news() as news:
             while all(heir in self._plan.desired.helm_releases for heir in self._heirs(key)):
                 await news.wait()
@@ -101,7 +102,8 @@ class Leaving:
         return chain.from_iterable(map(self._index.owners.losers, releases))
 
     async def _prune(self, entry: Entry, needs: frozenset[ObjectKey], interrupt: Interrupt) -> None:
-        """Delete what left Git, after what depends on it, and not before what may take its place is ready."""
+        """Delete an object that left Git, after what depends on it (``needs``), and not before what may take its place
+        is ready."""
         try:
             self._report.timeline.turn(entry.key, Turn("wait", _TO_GO))
             await self._gone.all_of(needs)

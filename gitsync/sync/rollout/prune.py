@@ -1,4 +1,4 @@
-"""Deleting what left Git, and never what is not ours or what somebody else wants."""
+"""Deleting objects that left Git, but none that is not ours or that somebody else wants."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from gitsync.text import listed
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-#: What became of an entry: "done", it need not be remembered; "left", its object stays for somebody else's sake, and is
-#: to be looked at again.
+#: What became of an entry. "done": it can be forgotten; "left": its object stays for somebody else's sake, and is to be
+#: looked at again; "failed": it could not be deleted.
 Outcome = Literal["done", "left", "failed"]
 #: Namespaces that every cluster has and that are never deleted, whoever put them into Git.
 SYSTEM_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
@@ -37,7 +37,7 @@ SYSTEM_NAMESPACE = "it is a system namespace"
 #: Seconds that a release's uninstall, or an object, may take to be gone before that is a failure.
 RELEASE_TIMEOUT = 600.0
 OBJECT_TIMEOUT = 60.0
-#: What makes a Namespace worth keeping when somebody else put it there.
+#: Kinds whose objects keep a Namespace from being deleted when they are somebody else's.
 _FOREIGN_KINDS = (
     ("", "Pod"),
     ("apps", "Deployment"),
@@ -62,8 +62,8 @@ _BORN_WITH_IT = frozenset({"kube-root-ca.crt"})
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What came of pruning an object, or is to come of it: it is deleted, or was gone; it is kept, and ``why``; it is
-    handed over, and ``to`` whom. ``left``: it is to be looked at again."""
+    """What pruning an object has come to, or would: it is deleted, or was gone; it is kept for the reason ``why``; it
+    is handed over ``to`` a claimant. ``left``: it is still there, and is to be looked at again."""
 
     verb: Literal["deleted", "gone", "kept", "handed over"]
     why: str = ""
@@ -72,7 +72,7 @@ class Pruned:
 
     @property
     def why_left(self) -> str:
-        """Why it is still there, in words."""
+        """Why the object is still there, in words."""
         if self.to is None:
             return self.why
         return self.to.may_want_it if self.to.doubt else f"{self.to} is to have it"
@@ -84,9 +84,9 @@ def is_system_namespace(key: ObjectKey) -> bool:
 
 
 class Pruner:
-    """Deletes entries of a sync's inventory from the cluster. ``wanted`` says who else wants an object; ``last`` is
-    the commit that the sync was last at the end of: what stays for somebody else's sake is told once a commit.
-    ``unserved`` are the HelmReleases and Kustomizations of the commit that the agent does not serve."""
+    """Deletes the objects of a sync's inventory that left Git. ``wanted`` says who else wants an object; ``last`` is
+    the last commit whose sync has come to its end: an object that stays for somebody else's sake is logged once for
+    each commit. ``unserved`` are the HelmReleases and Kustomizations of the commit that the agent does not serve."""
 
     def __init__(
         self,
@@ -105,25 +105,25 @@ class Pruner:
         self._last = last
         self._unserved = unserved
         self._owned = OwnedClaims(cluster)
-        #: By what is left, what this sync keeps that would go with it.
+        #: For each object that is left, the object of this sync that would go with it and is kept.
         self._left_for: dict[ObjectKey, ObjectKey] = {}
 
     def is_left_for(self, left: ObjectKey, key: ObjectKey) -> bool:
-        """Whether one is left for objects of this kind, which the sync has kept itself: then these go first."""
+        """Whether ``left`` is left because the sync has kept an object of the kind of ``key`` itself: then that kind
+        goes first."""
         kept = self._left_for.get(left)
         return kept is not None and kept[:2] == key[:2]
 
     async def is_taken(self, key: ObjectKey) -> bool:
-        """Whether an object is there, and somebody else's by now. False where nobody can tell: that is asked again."""
+        """Whether an object is there, and somebody else's by now. False where that cannot be told for now."""
         with suppress(ApiError):
             live = await self._cluster.find(key)
             return live is not None and not self._owner.has(live)
         return False
 
     async def prune(self, entry: Entry, report: Report, needed_by: ObjectKey | None = None) -> Outcome:
-        """Delete what an entry names and wait until it is gone; not when ``needed_by`` needs it, which is left.
-
-        What goes wrong is in the report.
+        """Delete the object of an entry and wait until it is gone; it stays when ``needed_by``, which was left, needs
+        it. Errors are in the report.
         """
         try:
             pruned = await self._prune(entry, report.commit, needed_by)
@@ -133,11 +133,11 @@ class Pruner:
                 timeout = RELEASE_TIMEOUT if self._spec.works_on(entry.key) else OBJECT_TIMEOUT
                 await wait_deleted(self._cluster, [entry.key], timeout)
         except (KindUnknown, NotFound):
-            return "done"  # its CRD or namespace went with it
+            return "done"  # it is gone with its CRD or its namespace
         except ApiError as error:
-            # What is refused to be deleted was found, and is ours: then it was applied by a sync that was cut short.
+            # Being refused the deletion says that it was found and is ours: a sync that was cut short has applied it.
             if not entry.digest and error.verb not in ("delete", "patch"):
-                return "done"  # it was never applied, and what refused that refuses to be asked about it, too
+                return "done"  # it was never applied: whatever refused that also refuses to read it
             report.failed(entry.key, error, entry.origin)
             return "failed"
         except GitsyncError as error:
@@ -148,14 +148,14 @@ class Pruner:
         return "done"
 
     def _holds_the_sync(self, key: ObjectKey) -> bool:
-        """Whether this is the Namespace of the Kustomization that is removed: it goes when that is gone."""
+        """Whether this is the Namespace that the Kustomization being removed is in: it has to go after that."""
         own = self._owner.kustomization
         return own is not None and not self._spec.cluster and key.holds(own)
 
     async def foresee(
         self, entry: Entry, needed_by: ObjectKey | None = None, going: Collection[ObjectKey] = ()
     ) -> Pruned:
-        """What ``prune`` would come to. ``going`` are objects that are there, and would not be by then.
+        """What ``prune`` would come to. ``going`` are objects that exist now, and would be gone by then.
 
         Raises: KindUnknown, NotFound when the object went with its kind or namespace; other ApiErrors, RetryableError.
         """
@@ -164,8 +164,8 @@ class Pruner:
     async def _prune(
         self, entry: Entry, commit: CommitInfo | None, needed_by: ObjectKey | None, going: Collection[ObjectKey] = ()
     ) -> Pruned:
-        """Decide what becomes of an object, and delete it where ``commit`` is to do so (None: nobody does) and nothing
-        that is left needs it."""
+        """Decide what becomes of an object, and delete it on behalf of ``commit`` (None: only decide), unless
+        ``needed_by``, which was left, needs it."""
         await self._wanted.first_commit()
         if why := await self._reason_to_keep(entry, going):
             return Pruned("kept", why, left=self._is_being_emptied(entry.key.name))
@@ -197,7 +197,7 @@ class Pruner:
         return Pruned("kept", why) if why else Pruned("gone")
 
     def _stays(self, entry: Entry, pruned: Pruned, report: Report) -> Outcome:
-        """Tell that an object is not deleted; of one that is left, or that was and has been taken, once for each
+        """Report that an object is not deleted; one that is left, or was left and has been taken by now, once for each
         commit."""
         is_news = (not pruned.left and pruned.to is None) or self._last != report.commit.id
         if pruned.to is not None and is_news:
@@ -213,7 +213,7 @@ class Pruner:
         return "left"
 
     async def _delete(self, entry: Entry, commit: CommitInfo | None) -> tuple[Deletion, str]:
-        """What came of it, and why the object is not ours to delete ("": it is)."""
+        """Delete one object; also returns why it is not ours to delete, "" when it is."""
         why = ""
 
         def is_ours(live: Manifest) -> bool:
@@ -229,14 +229,14 @@ class Pruner:
         wanted_by, deletion = self._wanted.others(entry.dropped, self._present()), Deletion()
         removes = commit is not None and self._spec.works_on(entry.key)
         if removes:
-            self._index.ancestry.set_remover(entry.key, commit)  # its worker may hear of the deletion before we do
+            self._index.ancestry.set_remover(entry.key, commit)  # before: its worker may see the deletion before we do
         try:
             rules = DeletionRules(is_ours, wanted_by, stays=self._wanted.has)
             deletion = await delete_objects(
                 self._cluster, [entry.key], rules, owned=self._owned, dry_run=commit is None
             )
         except ClusterUnavailable:
-            removes = False  # nobody knows whether it was done
+            removes = False  # it is not known whether the deletion was carried out
             raise
         finally:
             if removes and entry.key not in deletion.deleted:
@@ -244,27 +244,28 @@ class Pruner:
         return deletion, why
 
     def _present(self) -> frozenset[str]:
-        """The commits that may have taken the objects of this sync, which is removed by hand; see Question."""
+        """The commits by which others may have taken objects of this sync, if it is removed by hand; see Question."""
         return frozenset(self._wanted.claims.commits.values()) if self._spec.is_removed else frozenset()
 
     async def _reason_to_keep(self, entry: Entry, going: Collection[ObjectKey]) -> str:
-        """Why a Namespace stays with this sync; not of one that somebody else wants, who is to have it."""
+        """Why a Namespace is not deleted, because of objects of others in it; "" also where another claimant is to have
+        it."""
         key = entry.key
         if key.kind != "Namespace" or key.group:
             return ""
         if is_system_namespace(key):
             return SYSTEM_NAMESPACE
         if await self._wanted.others(entry.dropped, self._present())([key]):
-            return ""  # who wants it says more
+            return ""  # its claimant is the better reason
         foreign = [item for item in await self._foreign_in(key.name) if item not in going]
-        if foreign:  # of what was listed first some may have gone with a release meanwhile
+        if foreign:  # list once more: some of it may have gone with a release meanwhile
             again = await self._foreign_in(key.name)
             foreign = [item for item in foreign if item in again]
         return f"it still holds what is not from this repository: {listed(foreign)}" if foreign else ""
 
     def _unserved_owner(self, key: ObjectKey) -> ObjectKey | None:
-        """Who may be to have an object outside of the namespace that is served, and will not say so; mostly one that
-        lives beside it."""
+        """The HelmRelease or Kustomization, not served by this agent, that may be to have an object outside of the
+        served namespace; preferably one of the object's own namespace. None if there is none."""
         if not self._unserved or key.namespace == self._cluster.namespace:
             return None
         return next((it for it in self._unserved if it.namespace == key.namespace), self._unserved[0])
@@ -278,7 +279,7 @@ class Pruner:
         return found
 
     def _is_being_emptied(self, namespace: str) -> bool:
-        """Whether a release that has something in a namespace is about to be removed: then it is looked at again."""
+        """Whether a release with objects in a namespace is about to be removed: then it is worth looking again."""
         for key in self._index:
             manifest = self._index.manifest(key)
             if manifest is None or not (

@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Rollout:
-    """One sync's plan, carried out once. ``run`` returns when everything is settled and deleted, or has failed; what
-    came of it is in the ``course``, its report, and in ``leaving``. ``judge`` looks at an object that is there, though
-    the plan knows of none, and says what is to be done about it. ``on_applied`` is called when all is applied, and
-    nothing has failed: what is waited for from then on is that it becomes ready. ``on_sent`` is called when nothing
-    more is sent, or nothing before others have done something."""
+    """Carries one sync's plan out, once. ``run`` returns when everything is ready and deleted, or has failed; the
+    outcome is in ``course``, its report, and ``leaving``. ``judge`` plans for an object that is in the cluster, and
+    was not when the plan was made. ``on_applied`` is called when all is applied, and nothing has failed: it has yet
+    to become ready. ``on_sent`` is called when no more requests are to be sent for now."""
 
     course: Course
     owner: Owner
@@ -66,7 +65,8 @@ class Rollout:
     async def run(self, arrived: Callable[[ObjectKey], None], interrupt: Interrupt) -> None:
         """Carry the plan out; ``arrived`` is called for each step that has been dealt with. Raises: ClusterUnavailable
         and other RetryableErrors, with the rest given up; Superseded."""
-        # Connections that are opened meanwhile remember whom to tell, for as long as they are open: no more than that.
+        # Connections that are opened meanwhile keep these functions alive as long as they are open: they refer to no
+        # more.
         outside, tell = listener(), self.course.report.repeated
         self.course.outside = outside
 

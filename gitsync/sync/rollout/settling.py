@@ -25,23 +25,23 @@ from gitsync.sync.rollout.course import Course, passed_on
 from gitsync.sync.rollout.lacking import LackingSources
 from gitsync.text import listed
 
-#: Releases that are named of those that are waited for.
+#: How many of the releases that are waited for are named.
 _TOLD = 2
 
 
 @dataclass
 class Settling:
-    """The waits for readiness of one ``course``. What is not ready, and why, comes into its report."""
+    """Waits until the objects of one ``course`` are ready. Those that are not are noted in its report."""
 
     course: Course
-    #: Releases that waited for another one when all had settled.
+    #: The releases that still waited for others when the wait for releases ended.
     _waited: list[ObjectKey] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         course = self.course
         self._spec, self._index, self._report = course.spec, course.index, course.report
         self._releases = [step.key for step in course.steps if course.spec.is_release(step.key)]
-        #: What is as it should be already, of a Kustomization that waits: whether that is ready counts, too.
+        #: Of a Kustomization with ``wait``: objects that need no change. They have to be ready, too.
         self._standing = {
             step.key: step.live for step in course.plan.steps if step.live is not None and self._stands(step)
         }
@@ -49,7 +49,7 @@ class Settling:
 
     @contextmanager
     def timing(self) -> Iterator[None]:
-        """With what the releases say of themselves noted in the timeline."""
+        """While it lasts, the phases of releases are noted in the timeline."""
         followed, applied, timeline = self.course.followed, self.course.applied, self._report.timeline
 
         def said(key: ObjectKey, before: Manifest | None, after: Manifest | None) -> None:
@@ -71,13 +71,14 @@ class Settling:
         )
 
     async def after_prune(self) -> None:
-        """Return when releases have settled that waited for another one to be removed, and who waited for them."""
+        """Wait once more for the releases that waited for one which has been removed now, and for those that depend
+        on them."""
         if any(self._spec.is_release(entry.key) for entry in self.course.plan.prune):
             self.course.releases = ReleasesSettling(self._index, self._waited)
             await self._settle_releases(self._releases)
 
     def judge_releases(self) -> None:
-        """Say of each release in the end how it stands."""
+        """Note in the report how each release stands in the end."""
         if not self._spec.waits:
             return
         outcomes, applied = Outcomes(self._index), self.course.applied
@@ -87,7 +88,7 @@ class Settling:
                 self._report.suspended(key)
             elif outcome.phase != "ready":
                 self._report.outcome("failed" if outcome.phase == "failed" else "waiting", key, outcome.message)
-        if not self._spec.is_root:  # who waits for the Kustomization waits for these
+        if not self._spec.is_root:  # the Kustomization is ready when these are
             for key in self.course.followed & (applied.keys() | self._standing.keys()):
                 outcome = outcomes.of(key)
                 if outcome.phase not in ("ready", "suspended"):
@@ -103,7 +104,7 @@ class Settling:
         return {step.key.namespace for step in self.course.steps} | pruned
 
     async def _settle_releases(self, releases: Sequence[ObjectKey]) -> None:
-        """Follow the commit's releases, from when they have been applied."""
+        """Wait for the commit's releases, once they have been applied."""
         await self.course.tried.all_of(releases)
         with reporting(passed_on(self.course.outside, news_only=True)):
             async with telling(lambda: self._unsettled(releases)):
@@ -112,8 +113,8 @@ class Settling:
         self._waited = [key for key in releases if outcomes.of(key).phase == "waiting"]
 
     def _unsettled(self, releases: Iterable[ObjectKey]) -> str:
-        """The first releases that are waited for; of those that have failed so far, why: others say something else at
-        every moment."""
+        """The first releases that are waited for, in words. Why is said only of those that have failed so far: the
+        others' messages change all the time."""
         outcomes, applied = Outcomes(self._index), self.course.applied
         left = [key for key in releases if key in applied and outcomes.of(key).phase in ("moving", "waiting")]
         ready = {key: ready_of(self._index.manifest(key)) for key in left[:_TOLD]}
@@ -121,15 +122,15 @@ class Settling:
         return listed((f"{key}{texts.get(key, '')}" for key in left), _TOLD)
 
     async def _in_vain(self, index: ReleaseIndex, keys: Collection[ObjectKey]) -> bool:
-        """Whether these releases, all that have not settled, lack what nothing of this commit brings any more: no
-        release, no step, and no controller of a custom resource."""
+        """Whether these releases, which are all that have not settled, wait for something that nothing of this
+        commit will bring: no release, no step, and no controller of a custom resource."""
         course, loop = self.course, asyncio.get_running_loop()
         if course.busy:
             return False
         if course.made_at > loop.time():
             loop.call_at(course.made_at, course.releases.look_again)
             return False
-        # Those that have yet to be applied wait as well, for a release to bring what they lack.
+        # HelmReleases that cannot be applied yet wait as well, for a release to bring what they lack.
         return await self._lacking.hopeless(index, keys, [key for key in keys if index.expects(key)])
 
     async def _settle(self, namespace: str, interrupt: Interrupt) -> None:
@@ -147,7 +148,7 @@ class Settling:
         course.settled.add(namespace)
 
     async def _settle_standing(self, interrupt: Interrupt) -> None:
-        """Wait until what was as it should be before is ready, or has failed: for nothing that is pruned."""
+        """Wait until the objects that needed no change are ready, or have failed. Deletions do not wait for them."""
         plain = {key: live for key, live in self._standing.items() if self.course.is_waited_for(key, live)}
         await self._until_ready(self._wait_for(plain), interrupt)
 

@@ -1,5 +1,5 @@
-"""A sync's own state in the cluster: a ConfigMap for its inventory (several for a large one), one for its journal, one
-for those of Kustomizations."""
+"""A sync's own state in the cluster, in ConfigMaps: one for its inventory (several for a large one), one for its
+journal, one for the journals of Kustomizations, one for what is under way."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def inventory_key(namespace: str, name: str) -> ObjectKey:
 
 
 def under_way_key(namespace: str, name: str) -> ObjectKey:
-    """The ConfigMap of what the syncs of an agent are at, by its own sync."""
+    """The ConfigMap of what is under way in all syncs of an agent; it is named after the agent's own sync."""
     return ObjectKey("", "ConfigMap", namespace, f"{name}-under-way")
 
 
 class SyncStore:
     """Reads and writes the state of the sync ``name``, kept in ``namespace``.
 
-    It is packed and unpacked in threads: a full journal takes a twentieth of a second, or more.
+    Packing and unpacking is done in threads: for a full journal it takes 50 ms, or more.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, name: str) -> None:
@@ -77,7 +77,7 @@ class SyncStore:
         return ObjectKey("", "ConfigMap", self._namespace, f"{self._name}-kustomizations")
 
     def kustomization_of(self, desired: Desired) -> ObjectKey | None:
-        """None stands for it."""
+        """See InventoryStore: there is none."""
         return None
 
     async def inventory(self) -> Inventory:
@@ -87,14 +87,14 @@ class SyncStore:
             try:
                 return await asyncio.to_thread(inventories.decode, head, await self._read_parts())
             except InventoryError:
-                # An agent that writes it meanwhile uses a part's ConfigMap again once it has written another head.
+                # The agent may be writing it: after another head, it uses a part's ConfigMap again. So read once more.
                 if head["metadata"]["resourceVersion"] == version:
                     raise
                 version = head["metadata"]["resourceVersion"]
         return Inventory()
 
     async def confirmed(self, commit: str) -> bool:
-        """Whether somebody has confirmed that this commit may delete as much as it does. Reads it anew."""
+        """See InventoryStore. Reads the ConfigMap anew each time."""
         found = await self._cluster.find(self.inventory_key)
         said = ((found or {}).get("metadata") or {}).get("annotations") or {}
         confirmed = said.get(ALLOW_MASS_PRUNE, "")
@@ -153,7 +153,7 @@ class SyncStore:
                     await self._cluster.delete(key, uid=part["metadata"]["uid"])
             self._is_swept = True
         except GitsyncError as error:
-            # A right that an older installation lacks, say. They are used again, and harm nobody.
+            # An older installation may lack the right to. They do no harm, and will be used again.
             self._is_swept = isinstance(error, ApiError)
             log.debug("parts of an inventory that are not needed any more stay", error=error.message)
 
@@ -181,12 +181,13 @@ class SyncStore:
         await self._save(self.kustomizations_key, await asyncio.to_thread(journals.encode_all, found))
 
     async def save_under_way(self, found: Mapping[str, tuple[JournalEntry, ...]]) -> None:
-        """Write what syncs are at, by ``namespace/name``, "" for that of the settings; unless it is as it was."""
+        """Write what is under way in syncs, by ``namespace/name``, "" for the one of the settings; unless it is as it
+        was."""
         packed = await asyncio.to_thread(journals.encode_all, found)
         await self._save(under_way_key(self._namespace, self._name), packed)
 
     async def forget_under_way(self) -> None:
-        """What an agent before this one was at is over; mostly it has said so itself."""
+        """Clear what an agent before this one may have left as under way; mostly it has done so itself."""
         live = await self._cluster.find(under_way_key(self._namespace, self._name))
         nothing = await asyncio.to_thread(journals.encode_all, {})
         if live is not None and any(live.get(name) != value for name, value in nothing.items()):
@@ -218,7 +219,7 @@ class SyncStore:
 
 def inventories_in(config_maps: Iterable[Manifest]) -> Iterator[tuple[str, Inventory]]:
     """The inventories among ConfigMaps that were listed at one moment, each with ``namespace/name`` of its sync. Those
-    that cannot be read are left out. Takes time that grows with them."""
+    that cannot be read are left out. Takes time: call it in a thread."""
     by_name = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in config_maps}
     for (namespace, name), item in by_name.items():
         if not (sync := _sync_of_inventory(item)):
@@ -237,5 +238,5 @@ def _sync_of_inventory(config_map: Manifest) -> str:
 
 
 def _content(config_map: Manifest) -> dict[str, Any]:
-    """What a write of the same again would hold."""
+    """The content of a ConfigMap, for comparing it with what is to be written."""
     return {name: config_map[name] for name in ("data", "binaryData") if name in config_map}

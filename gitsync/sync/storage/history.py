@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from gitsync.api.identity import Manifest
 from gitsync.sync.storage.packing import pack, unpack
 
-#: Commits kept, and changes kept of each; what is over says how many more there were.
+#: Commits that are kept, and changes of each; ``JournalEntry.more`` says how many more changes there were.
 MAX_COMMITS = 50
 MAX_CHANGES = 200
 MAX_UNPACKED = 16 * 1024 * 1024
@@ -20,20 +20,22 @@ _KEY = "journal"
 #: The end of the year 9999, in seconds since the epoch.
 _LAST_MOMENT = 253_402_300_799.0
 
-#: Seconds between what was noted of one moment, at most.
+#: Two times that differ by no more seconds are of the same moment.
 _SAME_MOMENT = 0.1
-#: Of so many of the newest commits it is kept what each object waited for.
+#: So many of the newest commits keep the spans of their objects.
 TIMED_COMMITS = 20
 
-#: "running" is not one of the journal: so is called what is still under way.
+#: "running" is never in the journal: it is for syncs under way.
 Result = Literal["succeeded", "failed", "superseded", "held", "running"]
-#: "apply": it is applied; "wait": others have to do something first; "settle": it becomes ready.
+#: What happens to an object during a span. "apply": it is being applied; "wait": it waits for others; "settle": it has
+#: yet to become ready.
 SpanKind = Literal["apply", "wait", "settle"]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of an object's way: what it was at, in words, and from when till when, in seconds since its sync began."""
+    """A span of time of an object: what happened to it, in words, from ``begin`` to ``end``, in seconds since its sync
+    began."""
 
     kind: SpanKind
     what: str
@@ -41,14 +43,14 @@ class Span:
     end: Annotated[float, Field(allow_inf_nan=False)]
 
     def later(self, seconds: float) -> Span:
-        """The same of a sync that began so much earlier."""
+        """The same span, of a sync that has begun so many seconds earlier."""
         return Span(self.kind, self.what, round(self.begin + seconds, 3), round(self.end + seconds, 3))
 
 
 @dataclass(frozen=True, slots=True)
 class JournalChange:
-    """One thing that was done: ``verb`` is created, changed, deleted, kept, failed or waiting; ``why`` in words;
-    ``spans`` is the object's way, one after the other, which makes it no other change."""
+    """One change of an object: ``verb`` is created, changed, deleted, kept, failed or waiting; ``why`` in words;
+    ``spans`` are the spans of the object in order, which do not count when changes are compared."""
 
     verb: str
     object: str
@@ -57,19 +59,20 @@ class JournalChange:
     spans: tuple[Span, ...] = field(default=(), compare=False)
 
     def is_open(self, took: float) -> bool:
-        """Whether it goes on, in a sync that has been under way for so many seconds when this was noted."""
+        """Whether its last span is still going on, in a sync under way that had ``took`` so many seconds when this was
+        written."""
         return bool(self.spans) and self.spans[-1].end >= took - _SAME_MOMENT
 
     def later(self, seconds: float) -> JournalChange:
-        """The same of a sync that began so much earlier."""
+        """The same change, of a sync that has begun so many seconds earlier."""
         return replace(self, spans=tuple(span.later(seconds) for span in self.spans)) if self.spans else self
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One commit. ``time`` is the end of its sync and ``began`` its beginning, in seconds since the epoch (``began`` is
-    0 where nobody noted it); ``took`` is what was worked on it, in seconds; ``why`` it is held, or was given up. Of one
-    that is "running", ``time`` is when this was noted."""
+    0 where it is not known); ``took`` are the seconds that were spent on it; ``why`` says why it is held or was given
+    up. In an entry that is "running", ``time`` is when it was written."""
 
     commit: str
     author: str
@@ -85,7 +88,7 @@ class JournalEntry:
 
     @property
     def weight(self) -> int:
-        """How much room it takes, about."""
+        """About how much room the entry takes: one for itself and each change, a third for each span."""
         return 1 + len(self.changes) + sum(len(change.spans) for change in self.changes) // 3
 
     @property
@@ -97,12 +100,13 @@ class JournalEntry:
 
     @property
     def has_failed(self) -> bool:
-        """Whether something could not be done, and has not been since."""
+        """Whether something has failed, and has not succeeded since."""
         return any(change.verb == "failed" for change in self.changes)
 
 
 def append(entries: Sequence[JournalEntry], new: JournalEntry) -> tuple[JournalEntry, ...]:
-    """Newest first. A commit that is synced again gets one entry for all of it, as long as it is the newest."""
+    """The journal with a new entry, newest first. If the newest commit is synced again, its entry gets the new changes,
+    too."""
     rest = list(entries)
     if rest and rest[0].commit == new.commit and rest[0].result != "held":
         new = _merged(rest.pop(0), new)
@@ -124,7 +128,7 @@ def _merged(old: JournalEntry, new: JournalEntry) -> JournalEntry:
     return replace(new, took=old.took + new.took, changes=changes, more=old.more, began=began)
 
 
-#: What was done to an object.
+#: Verbs of changes that were made in the cluster.
 DONE = frozenset({"created", "changed", "deleted"})
 
 

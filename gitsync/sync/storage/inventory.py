@@ -19,21 +19,21 @@ from gitsync.api.identity import Manifest, ObjectKey, Origin
 from gitsync.errors import InventoryError
 from gitsync.sync.storage.packing import pack, pack_sized, unpack
 
-#: Unpacked, in bytes; more is not read.
+#: Bytes that an inventory may have once it is unpacked; a larger one is not read.
 MAX_UNPACKED = 64 * 1024 * 1024
 MAX_PART_UNPACKED = 16 * 1024 * 1024
-#: Packed, in bytes: what fits into a ConfigMap beside its metadata.
+#: Bytes of packed content that fit into a ConfigMap beside its metadata.
 MAX_PACKED = 900_000
 #: ConfigMaps that an inventory may be kept in, beside the head: some 400,000 objects.
 MAX_PARTS = 32
-#: So many entries fit whatever is in them (8 KiB each: names, a path, the commits that dropped it).
+#: So many entries always fit, whatever is in them (at most 8 KiB each: names, a path, commits that have dropped it).
 SURE_TO_FIT = 2_000
 _KEY = "inventory"
 #: The version of a head that names parts. Version 1 has all entries itself, as gitsync 0.1 wrote it.
 _IN_PARTS = 2
 _NO_PARTS: Mapping[int, Manifest] = MappingProxyType({})
 _ANEW = "delete {} to start anew: what it named is adopted if it is still in Git, and left alone if not"
-#: The digest of an entry of which it is not known what content was last applied.
+#: The digest of an entry when it is not known which content was last applied.
 UNKNOWN = "unknown"
 #: Commits that an entry remembers having been dropped by.
 MAX_DROPPED = 50
@@ -41,14 +41,14 @@ MAX_DROPPED = 50
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object. ``digest`` is that of the content last applied without error, "" when that has yet to happen, UNKNOWN
-    where nobody has written it down.
+    """One object. ``digest`` is that of the content last applied without error, "" when none was, UNKNOWN when that was
+    not recorded.
 
-    ``dropped`` are the commits that a sync has acted on since Git no longer has the object, oldest first: it is still
-    there because that sync did not come to its end, or because a release is to have it, or may want it.
+    ``dropped`` are the commits that were acted on since Git no longer has the object, oldest first: it is still there
+    because a sync was cut short, or because another claimant is to have it, or may want it.
 
-    ``begun`` is the digest of the content that ``commit`` was about to be applied with, where a sync was cut short; it
-    is known until the agent ends.
+    ``begun``, if the sync of ``commit`` was cut short, is the digest of the content that it was about to apply; it is
+    not stored, and known only until the agent ends.
     """
 
     key: ObjectKey
@@ -60,7 +60,7 @@ class Entry:
     begun: str = ""
 
     def dropped_by(self, commit: str) -> Entry:
-        """The same, with one more commit that a sync acts on without having the object in it."""
+        """The same entry, with one more commit that does not have the object."""
         if commit in self.dropped:
             return self
         return replace(self, dropped=(*self.dropped, commit)[-MAX_DROPPED:])
@@ -143,7 +143,7 @@ def encode(inventory: Inventory) -> Encoded:
         return Encoded(inventory.commit, len(rows), packed)
     number = 2
     while number <= MAX_PARTS:
-        # By a hash of its key an entry is in the same part as before, so that a small change writes one part anew.
+        # Entries are put into parts by a hash of their keys, so that a small change writes a single part anew.
         if number * MAX_PACKED > len(packed) and (parts := _in_parts(rows, number)) is not None:
             return Encoded(inventory.commit, len(rows), parts=parts)
         number *= 2
@@ -154,7 +154,7 @@ def encode(inventory: Inventory) -> Encoded:
 
 
 def _in_parts(rows: list[list[Any]], number: int) -> tuple[Part, ...] | None:
-    """So many parts; None when one of them is too large."""
+    """The rows in ``number`` parts; None when one of these is too large."""
     buckets: list[list[list[Any]]] = [[] for _ in range(number)]
     for row in rows:
         buckets[crc32("\0".join(row[:4]).encode(errors="surrogatepass")) % number].append(row)
@@ -172,8 +172,8 @@ def _fits(packed: str, size: int) -> bool:
 
 
 def assigned(parts: Iterable[Part], present: Mapping[str, int]) -> dict[str, int]:
-    """The numbers of the ConfigMaps that parts go to, by digest. ``present`` are those that the head names now: what is
-    in them stays until another head is written, so that a kill in between loses nothing."""
+    """The numbers of the ConfigMaps for parts, by digest. ``present`` are those that the head names now: they are not
+    overwritten before another head is written, so that a kill in between loses nothing."""
     free = (number for number in count(1) if number not in set(present.values()))
     numbers: dict[str, int] = {}
     for part in parts:

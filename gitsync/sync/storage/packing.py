@@ -25,18 +25,18 @@ def pack(value: Any) -> str:
 
 
 def pack_sized(value: Any) -> tuple[str, int]:
-    """The same, and how many bytes it will be when it is unpacked.
+    """As ``pack``, and how many bytes it will be when it is unpacked.
 
-    Takes time that grows with the value: call it in a thread. There, orjson holds up all others for 5 ms a megabyte,
-    where the json module takes 50.
+    Takes time: call it in a thread. Even there it holds up all other threads, for 5 ms a megabyte (with the json module
+    it would be 50).
     """
     body = _dump(value)
     return base64.b64encode(gzip.compress(body, 6, mtime=0)).decode(), len(body)
 
 
 def unpack(config_map: Manifest, key: str, limit: int, build: Callable[[Any], T], *, hint: str) -> T | None:
-    """What ``build`` makes of the value under ``key`` of ``binaryData``; None when there is none. ``limit`` is how many
-    bytes it may be unpacked. Call it in a thread, as ``pack_sized``.
+    """What ``build`` makes of the value under ``key`` of ``binaryData``; None when there is none. Unpacked, it may have
+    ``limit`` bytes. Call it in a thread, as ``pack_sized``.
 
     Raises: InventoryError, with this hint, when it is damaged or larger.
     """

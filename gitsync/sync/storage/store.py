@@ -1,4 +1,4 @@
-"""What a sync asks of the place that its state is kept in."""
+"""The interface of the store that keeps a sync's state."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from gitsync.sync.storage.inventory import Inventory
 
 
 class InventoryStore(Protocol):
-    """Where a sync keeps what it has put into the cluster, and what its commits did."""
+    """Keeps the inventory of a sync, and the journal of its commits."""
 
     @property
     def inventory_key(self) -> ObjectKey:
-        """The object that holds the inventory: what a commit that deletes much is confirmed on."""
+        """The object that holds the inventory. A commit that deletes much is confirmed by an annotation on it."""
         ...
 
     def kustomization_of(self, desired: Desired) -> ObjectKey | None:
-        """The Kustomization that the sync of what is desired is, or that stands for it; None without one."""
+        """The Kustomization that this sync is, or that stands for it, once ``desired`` is applied; None without one."""
         ...
 
     async def inventory(self) -> Inventory:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import structlog
 
@@ -21,11 +20,11 @@ class Webhooks:
     """All webhooks of an agent. ``unready`` says why they take nothing, "" when they do; ``has_port`` whether somebody
     takes deliveries for them at all."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self.routes = Routes()
         self.unready = "starting"
         self.has_port = False
-        self._rates, self._replays = Rates(clock), Replays(clock)
+        self._rates, self._replays = Rates(time.monotonic), Replays(time.monotonic)
 
     async def open(self) -> None:
         """Take deliveries from now on."""
@@ -75,8 +74,8 @@ class Webhooks:
         try:
             asked = await route.ask(delivery, proved)
         except GitsyncError as error:
-            log.warning("what a webhook asks for cannot be asked for", receiver=route.name, error=error)
-            answer = Answer(500, "what this asks for cannot be asked for; the agent's log says why")
+            log.warning("webhook cannot have its objects reconciled", receiver=route.name, error=error)
+            answer = Answer(500, "the objects cannot be reconciled now; the agent's log says why")
             return _counted(route, "failed", answer)
         if isinstance(asked, Refusal):
             return _counted(route, "refused", Answer(asked.status, asked.why), REASONS.get(asked.status, ""))

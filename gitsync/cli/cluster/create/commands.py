@@ -44,7 +44,7 @@ Source = Annotated[
 ChartRef = Annotated[
     str,
     typer.Option(
-        "--chart-ref", metavar="KIND/NAME[.NAMESPACE]", help="What stands for the chart, as OCIRepository/app."
+        "--chart-ref", metavar="KIND/NAME[.NAMESPACE]", help="The object that is the chart, as OCIRepository/app."
     ),
 ]
 Chart = Annotated[str, typer.Option("--chart", metavar="NAME", help="The chart's name.")]

@@ -139,9 +139,16 @@ VerifySecretRef = Annotated[
     str, typer.Option("--verify-secret-ref", metavar="NAME", help="A Secret with the public keys.")
 ]
 VerifyIssuer = Annotated[
-    str, typer.Option("--verify-issuer", metavar="REGEX", help="In place of keys: who knows the one who has signed.")
+    str,
+    typer.Option(
+        "--verify-issuer",
+        metavar="REGEX",
+        help="In place of keys: the OIDC issuer that has to have identified the signer.",
+    ),
 ]
-VerifySubject = Annotated[str, typer.Option("--verify-subject", metavar="REGEX", help="And by which name.")]
+VerifySubject = Annotated[
+    str, typer.Option("--verify-subject", metavar="REGEX", help="And the signer's identity there.")
+]
 VerifyTrustedRoot = Annotated[
     str,
     typer.Option("--verify-trusted-root-secret-ref", metavar="NAME", help="A Secret with trusted_root.json for that."),

@@ -100,10 +100,7 @@ async def alert(
     sources = [stated(with_namespace(item, "--event-source")) for item in listed(event_source)]
     for unheard in dict.fromkeys(source["kind"] for source in sources if not is_told_of(source["kind"])):
         meant = kind_meant(unheard)
-        warn(
-            f"nothing happens here to a {unheard} that anybody could be told of"
-            + (f": is {meant} meant?" if meant else "")
-        )
+        warn(f"gitsync has no events about a {unheard}" + (f": is {meant} meant?" if meant else ""))
     spec = {"providerRef": reference(provider_ref), "eventSeverity": event_severity, "eventSources": sources}
     return await create(settings, manifest_of(_API_VERSION, kind, namespace, name, spec), Applying(export, wait=False))
 

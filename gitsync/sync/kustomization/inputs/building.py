@@ -15,8 +15,8 @@ DEFAULT_NAMESPACE = "default"
 
 
 def as_applied_to(kustomization: Kustomization, desired: Desired) -> Desired:
-    """What was built, in the cluster that it goes to: in another one than the agent's own, what is of our kinds is for
-    whoever works on them there."""
+    """What was built, as it is for the cluster that it goes to: in another one than the agent's own, HelmReleases and
+    Kustomizations are objects like any others, for an agent there."""
     if kustomization.spec.kube_config is None:
         return desired
     return replace(desired, objects={key: replace(item, model=None) for key, item in desired.objects.items()})
@@ -25,8 +25,8 @@ def as_applied_to(kustomization: Kustomization, desired: Desired) -> Desired:
 def build_spec(
     kustomization: Kustomization, variables: Mapping[str, str] | None, keys: Keys | None = None
 ) -> BuildSpec:
-    """How its directory is built; ``variables`` are those to substitute, None for none at all. ``keys`` are for what is
-    encrypted; None when they are not at hand."""
+    """How a Kustomization's directory is built; ``variables`` are those to substitute, None for no substitution.
+    ``keys`` are for what is encrypted; None when they are not at hand."""
     spec = kustomization.spec
     metadata = spec.common_metadata
     return BuildSpec(
@@ -54,7 +54,7 @@ def build_spec(
 
 
 def shapes(kustomization: Kustomization) -> bool:
-    """Whether it asks for anything else than what is in its directory: for variables, patches, names and the like."""
+    """Whether a Kustomization changes what is in its directory: by variables, patches, names and the like."""
     plain = BuildSpec(path=kustomization.path, owner=kustomization.metadata.namespace)
     asked = build_spec(kustomization, None)
     return kustomization.spec.post_build is not None or replace(asked, decrypts=False) != plain

@@ -1,4 +1,4 @@
-"""What a Kustomization refers to: variables, keys for what is encrypted, and the way to another cluster."""
+"""What a Kustomization refers to in the cluster: variables, keys for decryption, and another cluster's kubeconfig."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 
 class BuildSpecs(Protocol):
-    """Says how each is built; for the agent, ``Inputs`` is it."""
+    """Says how Kustomizations are built. In the agent, these are ``Inputs``."""
 
     async def spec_of(self, kustomization: Kustomization) -> BuildSpec:
-        """How it is built. Raises: ValuesMissing, and what reading the cluster raises."""
+        """How a Kustomization is built. Raises: ValuesMissing, and what reading the cluster raises."""
         ...
 
     async def remote(self, kustomization: Kustomization) -> Remote | None:
-        """The cluster that it names, None when it names none.
+        """The cluster that its ``kubeConfig`` names, None when it has none.
 
         Raises: KubeConfigMissing, KubeConfigRefused, and what reading the cluster raises.
         """
         ...
 
     async def forget(self, key: ObjectKey) -> None:
-        """Nobody asks about it any more."""
+        """Nobody will ask about this Kustomization any more."""
 
 
 class Inputs:
-    """For all Kustomizations of a cluster. ``changed(key, why)`` is told when what one refers to changes.
-    ``default_keys`` is the Secret for those that name none of their own."""
+    """The inputs of all Kustomizations of a cluster. ``changed(key, why)`` is called when something that a
+    Kustomization refers to has changed. ``default_keys`` is the Secret with keys for those that name none."""
 
     def __init__(
         self, cluster: Cluster, changed: Callable[[ObjectKey, str], None], default_keys: ObjectKey | None = None

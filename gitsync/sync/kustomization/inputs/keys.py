@@ -13,7 +13,7 @@ from gitsync.logs import keep_secret
 from gitsync.sops import BadKey, Keys
 from gitsync.sources.watch.referred import Referred
 
-#: What every name of an entry ends with.
+#: The ending that every name of an entry has.
 _ANY = ""
 
 
@@ -45,8 +45,8 @@ def keys_of(kustomization: Kustomization, found: Referred, default: ObjectKey | 
 
 
 def keys_in(key: ObjectKey, found: Referred) -> Keys:
-    """Those of the Secret of the settings: keys of age alone, for others would be logins, for whoever has the agent
-    decrypt something. Raises: ValuesMissing."""
+    """The keys in the Secret of the settings. Only keys of age count: any other kind would be a login that every tenant
+    could have the agent use. Raises: ValuesMissing."""
     return _keys(key, found, "the setting sops_age_secret", ".agekey")
 
 
@@ -65,12 +65,12 @@ def _keys(key: ObjectKey, found: Referred, named_by: str, ending: str) -> Keys:
     except BadKey as error:
         raise ValuesMissing(f"{key}, which {named_by} names: {error}", hint="correct the Secret") from None
     except binascii.Error:
-        return Keys()  # the API server keeps nothing else than base64
+        return Keys()  # never so: the API server only takes base64
     keep_secret(frozenset(value for variables in keys.environment.values() for value in variables.values()))
     return keys
 
 
 def _texts(entries: Mapping[str, bytes]) -> frozenset[str]:
-    """What is not to be told: whole entries, and each of their lines."""
+    """The texts that are never shown: whole entries, and each of their lines."""
     texts = {data.decode("utf-8", "replace") for data in entries.values()}
     return frozenset(line.strip() for text in texts for line in (text, *text.splitlines()) if line.strip())

@@ -1,5 +1,5 @@
-"""The keys for what is encrypted in the directory that the sync of the settings has itself, and how that is built: as
-the Kustomization says that stands for it."""
+"""How the directory of the sync of the settings is built and decrypted: as the Kustomization asks that stands for
+it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class RootKeys:
-    """Those of the Kustomization of a commit that ``stands_for`` this sync, where its decryption asks for some; else
-    those of ``default``. ``changed`` is told when they, or the variables, may be others."""
+    """The keys that the Kustomization of a commit that ``stands_for`` this sync names in its decryption; else those of
+    the Secret ``default``. ``changed`` is called when they, or the variables, may have changed."""
 
     def __init__(
         self,
@@ -81,6 +81,6 @@ class RootKeys:
         await self._referred.close()
 
 
-#: For whom the Secret is watched, and what variables are taken from: there is one such sync.
+#: Names under which the Secret, and the objects with variables, are watched: there is only one sync of the settings.
 _WHO = ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, "", "")
 _WHOSE_VARIABLES = ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, "", "variables")

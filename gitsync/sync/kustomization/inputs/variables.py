@@ -26,8 +26,8 @@ def variables_of(kustomization: Kustomization, found: Referred) -> dict[str, str
 
 
 def referred(kustomization: Kustomization, data: Mapping[ObjectKey, dict[str, str] | None]) -> dict[str, str]:
-    """The variables that ``substituteFrom`` names, a later one wins; ``data`` is what is in the objects, None in one
-    that is not there. What comes out of Secrets is kept out of texts. Raises: ValuesMissing."""
+    """The variables from ``substituteFrom``, of which a later one wins; ``data`` is the content of the objects, None
+    for one that does not exist. Values of Secrets are registered as secret. Raises: ValuesMissing."""
     found: dict[str, str] = {}
     post_build = kustomization.spec.post_build
     references = post_build.substitute_from if post_build is not None else ()
@@ -45,8 +45,7 @@ def referred(kustomization: Kustomization, data: Mapping[ObjectKey, dict[str, st
 
 
 def texts(kind: str, manifest: Manifest | None) -> dict[str, str] | None:
-    """What is in a ConfigMap or a Secret; one out of Git may have it in ``stringData``. None for one that is not
-    there."""
+    """The content of a ConfigMap or a Secret (one out of Git may have it in ``stringData``); None for None."""
     if manifest is None:
         return None
     data: dict[str, str] = {name: str(value) for name, value in (manifest.get("data") or {}).items()}

@@ -1,8 +1,8 @@
 """One pass over one Kustomization: dependencies, source, build, sync, health, status; or its end.
 
-``reconciler`` goes through it, asking its ``surroundings``; ``unsupported`` says which fields keep it from being
-applied; ``turns`` whose turn it is when a commit comes to many; ``builds`` has room in memory for what it is built to;
-``failures`` says what went wrong, and ``patience`` when that is worth a word and when it is tried again. ``finalize``
-removes what one that is deleted has applied, which ``finalizer`` keeps until then. ``conditions`` says in the status
-how one stands, ``past`` how it went before.
+``reconciler`` goes through these steps; ``surroundings`` are what it asks of other parts. ``unsupported`` refuses
+fields; ``turns`` spreads the many looks at one commit; ``builds`` waits for memory for what is built; ``failures``
+reports what went wrong, and ``patience`` says when that is worth a line and when it is tried again. ``finalize``
+removes what a deleted Kustomization has applied, until when ``finalizer`` keeps it there. ``conditions`` writes the
+status, with the history that ``past`` makes.
 """

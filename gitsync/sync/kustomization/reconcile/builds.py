@@ -1,4 +1,5 @@
-"""What Kustomizations are built to, as long as it is worked with: a slow API server has many of them wait."""
+"""A bound on the memory of objects that Kustomizations are built to: with a slow API server, many are applied at
+once."""
 
 from __future__ import annotations
 
@@ -16,32 +17,32 @@ from gitsync.runtime.memory import Memory, TakenMemory
 from gitsync.runtime.progress import telling
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 
-#: What the objects of all that are worked with take, and those of one namespace, in bytes; what there is for each
-#: namespace whatever the others have; and what does not count of one Kustomization.
+#: Bytes that the objects of all Kustomizations under way may take, and those of one namespace; what each namespace may
+#: take whatever the others have; and up to which size a Kustomization does not count.
 TOGETHER: Final = 96 << 20
 OF_NAMESPACE: Final = 72 << 20
 ALWAYS: Final = 4 << 20
 UNCOUNTED: Final = 512 << 10
-#: What comes out of files is there as text and decoded, which each take about as much as the files.
+#: How many times the size of its files a build takes: its output is there as text and decoded.
 _AS_OBJECTS: Final = 2
-#: Seconds after which one who waits looks again: it may be all else that is read that has taken the room, and nobody
-#: here is told when that goes.
+#: Seconds after which a wait looks again by itself: the larger budget may have been used up by other kinds of content,
+#: and nobody here is told when that is given back.
 _AGAIN: Final = 1.0
 
 
 class Builds:
-    """Builds Kustomizations, with room in memory for what comes out. ``within`` is what there is for all that is
-    read."""
+    """Builds Kustomizations once there is room in memory for the result. It counts ``within`` the budget for all
+    foreign content, too."""
 
     def __init__(self, builder: Builder, within: Budget | None = None) -> None:
         self._builder = builder
         self._memory = Memory("objects of Kustomizations", TOGETHER, OF_NAMESPACE, ALWAYS, within)
-        #: What each came to when it could be built the last time, in bytes.
+        #: The weight in bytes of the last result of each.
         self._weights: dict[ObjectKey, int] = {}
 
     @asynccontextmanager
     async def room(self, key: ObjectKey) -> AsyncIterator[Room]:
-        """For what one is built to, until it is left."""
+        """Memory for what a Kustomization is built to, until the body is left."""
         room = Room(self, key)
         try:
             yield room
@@ -53,16 +54,16 @@ class Builds:
         self._weights.pop(key, None)
 
     async def build(self, room: Room, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
-        """As ``Builder.build``, once there is room. Before, what it needs is guessed by what it came to the last time,
-        else by its files. What turns out to need more than there is room for is let go, and built once more when there
-        is: whoever waits has nothing of it in memory."""
+        """As ``Builder.build``, once there is room for the result: as much as for the last one, or else by the size of
+        the files. A result that turns out to be larger than there is room for is dropped, and built once more when
+        there is: nobody waits with a result in memory."""
 
         async def admit(size: int) -> None:
             await self._take(room, self._weights.get(room.key, _AS_OBJECTS * size))
 
         while True:
             desired = await self._builder.build(artifact.commit, artifact.tree, spec, admit)
-            if not desired.errors:  # of what cannot be built there is nothing, and more once it can
+            if not desired.errors:  # one that cannot be built has no objects, but will have some
                 self._weights[room.key] = desired.weight
             if self._has_room(room, desired.weight):
                 return desired
@@ -70,7 +71,7 @@ class Builds:
             room.give_back()
 
     async def _take(self, room: Room, weight: int) -> None:
-        """Wait for room: those who have it apply what they have, which ends."""
+        """Wait for room. It comes, since those who have it apply what they have built and then give it back."""
         if self._has_room(room, weight):
             return
         async with telling(lambda: "memory for its objects: others are being applied that take all of it"):
@@ -80,7 +81,7 @@ class Builds:
                         await self._memory.until_freed()
 
     def _has_room(self, room: Room, weight: int) -> bool:
-        """Whether one has room for so much in all; what it has not is taken, where there is as much."""
+        """Whether ``room`` has so many bytes in all; what is missing is taken now, if that much is free."""
         more = min(weight, OF_NAMESPACE) - room.size
         if weight <= UNCOUNTED or more <= 0:
             return True
@@ -92,7 +93,7 @@ class Builds:
 
 
 class Room:
-    """What one Kustomization may have in memory: ``size`` bytes, as far as it counts."""
+    """The memory that one Kustomization has taken: ``size`` bytes."""
 
     def __init__(self, builds: Builds, key: ObjectKey) -> None:
         self._builds = builds
@@ -101,16 +102,16 @@ class Room:
         self._held: list[TakenMemory] = []
 
     async def build(self, artifact: TreeArtifact, spec: BuildSpec) -> Desired:
-        """What it comes to at an artifact, with room for that. Waits for it. Raises: as ``Builder.build``."""
+        """Build the Kustomization at an artifact, once there is room. Raises: as ``Builder.build``."""
         return await self._builds.build(self, artifact, spec)
 
     def add(self, held: TakenMemory, size: int) -> None:
-        """It has so much more."""
+        """Add memory that was taken."""
         self._held.append(held)
         self.size += size
 
     def give_back(self) -> None:
-        """What was built is not worked with any more, or is only waited for."""
+        """Give all of it back: the objects are not needed any more."""
         for held in self._held:
             held.give_back()
         self._held, self.size = [], 0

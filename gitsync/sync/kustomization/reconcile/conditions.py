@@ -1,4 +1,4 @@
-"""How a Kustomization says how it stands: its conditions, the revisions, an Event for what is news."""
+"""The status of a Kustomization: conditions, revisions and history, with an Event for what is news."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Reasons to wait that are mostly over before anybody reads of them.
+#: Seconds that a reason which mostly passes at once has to last before there is an Event of it.
 _PASSING_DELAY = 5.0
 _APPLIES = "Applying the revision"
-#: What Flux is at when it fails for a reason.
+#: What Flux says that it was doing, by the reason for which it failed.
 _FAILS_AT: Mapping[str, str] = {
     ARTIFACT_FAILED: "Fetching manifests",
     BUILD_FAILED: "Building manifests",
@@ -61,49 +61,51 @@ _FAILS_AT: Mapping[str, str] = {
 
 
 class Tried(Protocol):
-    """What was applied, or was to be: a commit, as far as that is known, and how Flux writes what it is of."""
+    """What was applied, or was to be: an artifact, or a commit of the sync of the settings."""
 
     @property
     def revision(self) -> str:
-        """Of the source."""
+        """The revision of the source, as Flux writes it."""
 
     @property
     def origin(self) -> str:
-        """Of the Git repository that the source's artifact was made of, "" without one."""
+        """The revision of the Git repository that the source's artifact was made of; "" without one."""
 
     @property
     def commit(self) -> CommitInfo | None:
-        """What log lines name."""
+        """The commit that log lines name, if it is known."""
 
 
 class StatusWriter:
-    """Writes statuses, and only what of them has changed. ``find`` is what is known of an object in the cluster."""
+    """Writes the statuses of Kustomizations, when something in them has changed. ``find`` gives an object as the watch
+    has it. In its methods, the Kustomization is "it"."""
 
     def __init__(self, cluster: Cluster, events: EventRecorder, find: Callable[[ObjectKey], Manifest | None]) -> None:
         self._cluster = cluster
         self._events = events
         self._find = find
-        #: What the API server last answered, which the watch may have yet to say.
+        #: The API server's answers to writes that the watch has yet to show.
         self._answers: dict[ObjectKey, Manifest] = {}
-        #: When what is being applied was begun, by the monotonic clock.
+        #: When the apply under way began, by the monotonic clock.
         self._begun: dict[ObjectKey, float] = {}
-        #: The revision of its source that each is being looked at with, and that which it last spoke at: what a status
-        #: says that somebody before us has written may be over.
+        #: The revision of the source that the pass under way looks at.
         self._looking: dict[ObjectKey, str] = {}
-        #: Called when one has spoken at another revision than before, be it with the same words.
+        #: Called when a status is about another revision than before, even if its words are the same.
         self.on_spoke: Callable[[ObjectKey], None] = lambda _: None
+        #: The revision that each status is about, as far as this process has written or confirmed it: a status of a
+        #: process before may be outdated.
         self._spoke: dict[ObjectKey, str] = {}
-        #: Those that have, which the watch has yet to say.
+        #: Those for which ``on_spoke`` is yet to be called, once the watch shows their status.
         self._untold: set[ObjectKey] = set()
-        #: Those whose status says something else than is known, since it could not be written.
+        #: Those whose status is outdated, since it could not be written.
         self.unwritten: set[ObjectKey] = set()
 
     def looks(self, key: ObjectKey, revision: str) -> None:
-        """It is being looked at, its source having this revision."""
+        """A pass over it begins, at this revision of its source."""
         self._looking[key] = revision
 
     def has_spoken(self, key: ObjectKey, revision: str) -> bool:
-        """Whether what the watch has of it is about this revision of its source."""
+        """Whether its status, as the watch has it, is about this revision of its source."""
         return self._spoke.get(key) == revision and key not in self._answers
 
     def _spoken(self, key: ObjectKey) -> None:
@@ -119,7 +121,7 @@ class StatusWriter:
             self.on_spoke(key)
 
     async def progressing(self, kustomization: Kustomization, reason: str) -> None:
-        """It waits, for this reason: most passes are over before that is worth telling."""
+        """It has waited for long enough to be worth a write: the status says for what."""
         said: list[Said] = [
             (READY, UNKNOWN, PROGRESSING, reason),
             (RECONCILING, TRUE, PROGRESSING, reason),
@@ -127,7 +129,7 @@ class StatusWriter:
         await self._write(kustomization, said, (STALLED,))
 
     def began(self, kustomization: Kustomization, artifact: Tried) -> None:
-        """An artifact is being applied: those are told who follow how a commit stands."""
+        """An artifact is being applied: a ``quiet`` Event, for the status of its commit."""
         self._begun[kustomization.key] = time.monotonic()
         manifest = self._newest(kustomization.key)
         if manifest is None or KustomizationStatus.read(manifest.get("status")).last_attempted_revision == (
@@ -139,7 +141,7 @@ class StatusWriter:
     async def succeeded(
         self, kustomization: Kustomization, artifact: TreeArtifact, digest: str, *, checked: bool
     ) -> None:
-        """An artifact has been applied, with objects of this digest; ``checked``: and its health looked at."""
+        """An artifact has been applied, with objects of this digest; ``checked``: their health was checked, too."""
         revision = artifact.revision
         said: list[Said] = [(READY, TRUE, RECONCILIATION_SUCCEEDED, f"Applied revision: {revision}")]
         gone: tuple[str, ...] = (RECONCILING, STALLED)
@@ -171,10 +173,10 @@ class StatusWriter:
         passing: bool = False,
         again: bool = False,
     ) -> None:
-        """It could not be applied; ``artifact`` is the one that was tried, if any was, with objects of this digest, ""
-        where that is not known. ``stalled``: and never can until somebody changes it; ``passing``: it waits for
-        something that mostly comes at once; ``again``: it is tried again, of which as with Flux Reconciling says what
-        it is at."""
+        """It could not be applied. ``artifact`` is the one that was tried, if any was, with objects of this ``digest``
+        ("" when that is not known). ``stalled``: it cannot be until somebody changes it; ``passing``: it waits for
+        something that mostly comes at once; ``again``: it is tried again, and as with Flux the condition Reconciling
+        says what is tried."""
         said: list[Said] = [(READY, FALSE, reason, message)]
         if stalled:
             said.append((STALLED, TRUE, reason, message))
@@ -189,7 +191,7 @@ class StatusWriter:
         await self._write(kustomization, said, gone, delay=delay, artifact=artifact, attempt=attempt, **tried)
 
     def _attempt(self, key: ObjectKey, reason: str, artifact: Tried | None, digest: str) -> Attempt | None:
-        """For the history; None where no objects were to be applied."""
+        """The attempt for the history; None where no objects were to be applied."""
         if artifact is None or not digest:
             return None
         now = time.monotonic()
@@ -197,15 +199,15 @@ class StatusWriter:
         return Attempt(digest, reason, seconds, artifact.revision, artifact.origin)
 
     async def suspended(self, kustomization: Kustomization) -> None:
-        """Nothing is done about it. As with Flux, one that was ready stays so, also for those that wait for it, though
-        it was changed by being suspended."""
+        """It is suspended. As with Flux, one that was ready stays ready, also for those that wait for it, though
+        suspending has changed its generation."""
         ready = ready_of(kustomization.manifest)
         if ready.get("status") == TRUE:
             said: list[Said] = [(READY, TRUE, str(ready.get("reason", "")), str(ready.get("message", "")))]
             await self._write(kustomization, said, (RECONCILING,))
 
     def seen(self, key: ObjectKey, manifest: Manifest) -> None:
-        """The watch has said how one is now: what it has caught up with is not kept twice."""
+        """The watch shows it as ``manifest``: an answer that is not newer need not be kept."""
         answer = self._answers.get(key)
         if answer is not None and _version(answer) <= _version(manifest):
             del self._answers[key]
@@ -248,7 +250,7 @@ class StatusWriter:
         if not changed:
             self._spoken(key)
             return
-        if attempt is not None:  # which is worth no write of its own
+        if attempt is not None:  # added here, since the history alone is worth no write
             new = new.model_copy(update={"history": with_attempt(old.history, attempt, now)})
             changed = new.patch_from(old)
         self._tell(manifest, old, new, delay, artifact)
@@ -285,7 +287,7 @@ class StatusWriter:
         delay: float,
         artifact: Tried | None,
     ) -> None:
-        """What is news: another revision was applied, or something else keeps it from that."""
+        """Record an Event if there is news: another revision was applied, or another reason keeps it from that."""
         ready, before = find_condition(new.conditions, READY), find_condition(old.conditions, READY)
         assert ready is not None
         if ready.status == UNKNOWN:
@@ -294,7 +296,7 @@ class StatusWriter:
             return
         is_same = old.last_applied_digest == new.last_applied_digest != ""
         if before is not None and before.status == ready.status == TRUE and is_same:
-            # The commit changes nothing of it; but that is how it stands.
+            # No news of the Kustomization itself, but of the commit, whose status may be shown elsewhere.
             self._events.record(manifest, _about(artifact, Event("Normal", ready.reason, ready.message, quiet=True)))
             return
         event = Event("Normal" if ready.status == TRUE else "Warning", ready.reason, ready.message, delay)
@@ -302,8 +304,8 @@ class StatusWriter:
 
 
 def _at(kustomization: Kustomization, reason: str, artifact: Tried | None) -> str:
-    """What Flux's kustomize-controller says that it is at, when that fails for this reason; "" where it is not known of
-    which revision."""
+    """What Flux's kustomize-controller says that it was doing when it failed for this reason; "" without an
+    artifact."""
     at = _FAILS_AT.get(reason, "")
     if artifact is None or not at:
         return ""

@@ -1,4 +1,4 @@
-"""What is said of a Kustomization that cannot be gone on with: a line, its conditions, and when it is tried again."""
+"""A Kustomization that has failed or has to wait: its log line, its conditions, and when it is tried again."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _REASONS: dict[type[GitsyncError], str] = {
 
 
 class Failures:
-    """Says it. ``once`` is what was said of each already."""
+    """Reports failures. ``once`` keeps repeated log lines away."""
 
     def __init__(self, status: StatusWriter, once: Once, patience: Patience) -> None:
         self._status = status
@@ -70,8 +70,8 @@ class Failures:
         self._patience = patience
 
     async def say(self, kustomization: Kustomization, error: GitsyncError, on: frozenset[ObjectKey]) -> float | None:
-        """It cannot be gone on with. What it waits ``on`` wakes it; what only time mends is tried again: returns
-        seconds until then."""
+        """Report an error that has ended a pass. The objects that it waits ``on`` will wake it. Returns seconds until
+        the next try, None when nothing but a change helps."""
         key = kustomization.key
         waits, stalls = isinstance(error, BlockedError), is_for_good(error)
         if waits and not stalls and (left := self._patience.until_told(key, on)) > 0:
@@ -83,14 +83,15 @@ class Failures:
         if not (isinstance(error, DependencyNotReady) and self._patience.knows(key, on)):
             self._patience.told(key, on)
             self._once(key, log, event, topic=topic, level=level, **said)
-        # As with Flux, who waits for another object that has a status of its own is at nothing himself.
+        # As with Flux: while it waits for another object that has a status of its own, it is not Reconciling.
         again = not isinstance(error, DependencyNotReady | DependencyMissing | SourceNotReady)
         failed = self._status.failed
         await failed(kustomization, reason_of(error), error.told, stalled=stalls, passing=waits, again=again)
         return self._patience.until_retry(kustomization) if not (waits or stalls) else None
 
     async def say_not_built(self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired) -> float:
-        """Nothing is known of what it wants: what is there stays as it is. Returns seconds until the next try."""
+        """Report that it cannot be built: then what it wants is not known, and what it has applied stays as it is.
+        Returns seconds until the next try."""
         first, key = desired.errors[0], kustomization.key
         for problem in desired.errors:
             self._once(
@@ -113,7 +114,7 @@ class Failures:
 
 
 def is_for_good(error: GitsyncError) -> bool:
-    """Whether nothing helps but that somebody changes what is asked for. Pure."""
+    """Whether only a change of the Kustomization, or of what it names, can help. Pure."""
     return isinstance(error, FieldNotSupported | FieldErrors | DependencyCycle | CrossNamespaceRefused)
 
 

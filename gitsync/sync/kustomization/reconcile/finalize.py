@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-#: Gives the sync of a Kustomization whose source is at a URL, for what it is to sync, in the cluster that it names.
+#: Gives the sync of a Kustomization: with the URL of its source, what it is to sync, and the cluster that it names.
 SyncerOf = Callable[[Kustomization, str, Desired, "Remote | None"], Awaitable[Syncer]]
 
 
 @dataclass
 class Finalization:
-    """Removes what one that is being deleted has applied, and lets it go then. What it waits for is noted in
-    ``waiting``; ``once`` is what was said of each already."""
+    """Removes what a Kustomization that is being deleted has applied, then its finalizer. What it waits for is noted in
+    ``waiting``; ``once`` keeps repeated log lines away."""
 
     finalizer: Finalizer
     wanted: WantedObjects
@@ -56,13 +56,13 @@ class Finalization:
     waiting: dict[ObjectKey, frozenset[ObjectKey]]
 
     async def finalize(self, kustomization: Kustomization, interrupt: Interrupt, *, is_root: bool) -> float | None:
-        """One pass. Returns seconds until the next one when that is due by itself. ``is_root``: what it has is the
-        sync's of the settings, and stays.
+        """One pass. Returns seconds until the next one when that is due by itself. ``is_root``: it stands for the sync
+        of the settings, whose objects stay.
 
-        Raises: BlockedError for one that others depend on which are being deleted as well.
+        Raises: BlockedError while others that depend on it are being deleted as well.
         """
         key = kustomization.key
-        await interrupt.guard(self.wanted.first_commit())  # which may say that it is to come again
+        await interrupt.guard(self.wanted.first_commit())  # the commit may bring this Kustomization again
         remover = self.wanted.index.ancestry.remover_of(key)
         wanted = nothing(remover or commit_of(kustomization.manifest) or CommitInfo(""))
         if dependents := self.wanted.index.dependents_being_deleted(key):
@@ -91,8 +91,8 @@ class Finalization:
         return None
 
     async def _last_syncer(self, kustomization: Kustomization, wanted: Desired) -> Syncer | None:
-        """Its sync; None when its account or kubeconfig is gone, mostly with its namespace: as with Flux its objects
-        stay."""
+        """Its sync; None when its ServiceAccount or kubeconfig is gone, mostly with its namespace: then its objects
+        stay, as with Flux."""
         try:
             remote = await self.inputs.remote(kustomization)
             return await self.syncer_of(kustomization, "", wanted, remote)

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class Finalizer:
-    """Puts it on and takes it off."""
+    """Adds and removes the finalizer."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     async def add(self, kustomization: Kustomization) -> None:
-        """Put it on, unless it is there. Raises: ApiError, ClusterUnavailable."""
+        """Add it, unless it is there. Raises: ApiError, ClusterUnavailable."""
         if FINALIZER not in kustomization.metadata.finalizers:
             await self._write(kustomization.key, kustomization.manifest, is_wanted=True)
 
     async def remove(self, kustomization: Kustomization) -> None:
-        """Let the object go. Raises: ApiError, ClusterUnavailable."""
+        """Remove it, which lets the object go. Raises: ApiError, ClusterUnavailable."""
         if FINALIZER in kustomization.metadata.finalizers:
             await self._write(kustomization.key, kustomization.manifest, is_wanted=False)
 
@@ -43,7 +43,7 @@ class Finalizer:
             try:
                 await self._cluster.patch(key, {"metadata": changed}, manager=FIELD_MANAGER)
             except NotFound:
-                return  # somebody else has let it go
+                return  # somebody else has removed it, and the object is gone
             except Conflict:
                 # Our own status was written since, or somebody else's finalizer.
                 newest = await self._cluster.find(key)
@@ -57,7 +57,7 @@ class Finalizer:
 
 
 def why_left(kustomization: Kustomization) -> str:
-    """Why what it has applied stays when it is deleted, in words; "" when that goes with it. Pure."""
+    """Why the objects that a Kustomization has applied stay when it is deleted, in words; "" when they go. Pure."""
     if kustomization.prunes_when_deleted and not kustomization.spec.suspend:
         return ""
     if kustomization.spec.suspend:
@@ -67,7 +67,7 @@ def why_left(kustomization: Kustomization) -> str:
 
 
 def nothing(commit: CommitInfo) -> Desired:
-    """What one that is deleted wants: nothing of what it has."""
+    """What a Kustomization that is deleted wants: no objects."""
     return Desired(commit, {}, tree=Tree(commit.id, (), _read_nothing))
 
 

@@ -1,4 +1,4 @@
-"""What a Kustomization's status remembers of past reconciliations, as Flux notes them. Pure."""
+"""``status.history`` of a Kustomization: its past reconciliations, as Flux notes them. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ REMEMBERED = 5
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Objects of this digest were applied, or were to be: how that ended, a reason of Ready, after so many ``seconds``;
-    of which ``revision``, and of which of the Git repository that its artifact was made of, "" without one."""
+    """An attempt to apply objects of this ``digest``, which has taken so many ``seconds``. ``status`` is the reason of
+    Ready that it ended with; ``revision`` is that of the source, ``origin`` that of the Git repository that the
+    source's artifact was made of, "" without one."""
 
     digest: str
     status: str

@@ -51,7 +51,7 @@ from gitsync.sync.kustomization.waiting.dependencies import (
     blocked,
     why_not_ready,
 )
-from gitsync.sync.kustomization.waiting.health import Health
+from gitsync.sync.kustomization.waiting.health import HealthChecks
 from gitsync.sync.kustomization.waiting.judging import Judging
 from gitsync.sync.kustomization.waiting.order import waits_inside
 from gitsync.sync.standing import problem_of
@@ -64,7 +64,7 @@ log = structlog.get_logger(__name__)
 
 
 class KustomizationReconciler:
-    """Every Kustomization of a cluster."""
+    """Reconciles all Kustomizations of a cluster."""
 
     def __init__(
         self,
@@ -87,13 +87,13 @@ class KustomizationReconciler:
         self._once = Once()
         self.patience = Patience()
         self._turns = Turns()
-        #: What each waits for, as far as it waits for others.
+        #: The objects that each waits for before it is applied.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        #: What each was not ready for, of those that it waits for once it has applied all.
+        #: The HelmReleases and Kustomizations for which each has failed: they were not ready after it was applied.
         self.unhealthy: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        #: Those that compare everything with the cluster the next time.
+        #: Kustomizations whose next pass compares everything with the cluster.
         self.full: set[ObjectKey] = set()
-        #: When the sync of the settings was last asked for, as its Kustomization says.
+        #: The last request (``reconcile.fluxcd.io/requestedAt``) that was passed on to the sync of the settings.
         self._root_asked = ""
         self._comparing: set[ObjectKey] = set()
         self._failures = Failures(status, self._once, self.patience)
@@ -136,12 +136,12 @@ class KustomizationReconciler:
                     return None
                 return await self._reconcile(kustomization, interrupt)
         except Superseded:
-            return None  # who interrupted has woken it, too
+            return None  # whatever interrupted it has woken it, too
         except GitsyncError as error:
             if isinstance(error, DependencyMissing | NoSuchSource) and (
                 origin := kustomization.metadata.annotations.get(ORIGIN_ANNOTATION)
             ):
-                error.hint = f"{error.hint} ({origin})"  # who waits for nobody is to be looked at in Git
+                error.hint = f"{error.hint} ({origin})"  # nothing else will end this, so name the place in Git
             if isinstance(error, SourceNotReadYet) and (left := self._stands(kustomization)) > 0:
                 return left
             return await self._failures.say(kustomization, error, self.waiting.get(kustomization.key, frozenset()))
@@ -184,14 +184,14 @@ class KustomizationReconciler:
             keep_secret(desired.opened_values)
             self._around.unbuilt.note(key, desired, spec.digest)
             if self._around.is_leaving(kustomization):
-                return MOMENT  # it takes nothing any more from who is to have that in its place
+                return MOMENT  # it is about to be removed: it takes no object from those that are to have it next
             if desired.errors:
                 return await self._not_built(kustomization, artifact, desired)
             return await self._sync(kustomization, artifact, desired, room, interrupt)
 
     async def _root(self, kustomization: Kustomization) -> float | None:
-        """The sync of the settings does what it asks for: it is ready when that has come to the end of a commit. That
-        the repository cannot be read its source says."""
+        """A pass over the Kustomization that stands for the sync of the settings: that does the work, and the status
+        says how it ended. An unreadable repository is reported by the source."""
         self.patience.not_waiting(kustomization.key)
         if self._is_asked_for(kustomization):
             return MOMENT
@@ -206,7 +206,8 @@ class KustomizationReconciler:
         return None
 
     def _is_asked_for(self, kustomization: Kustomization) -> bool:
-        """Whether somebody asks for it, and the sync has yet to do that: it is asked to, once for each time."""
+        """Whether somebody has requested a reconciliation that the sync of the settings has yet to do; the sync is
+        asked to, once for each request."""
         asked = kustomization.metadata.annotations.get(REQUESTED_AT_ANNOTATION, "")
         if not asked or kustomization.status.last_handled_reconcile_at == asked:
             return False
@@ -216,7 +217,7 @@ class KustomizationReconciler:
         return self._around.root.is_busy()
 
     def _blocked(self, kustomization: Kustomization, answers: Answers) -> Blocked | None:
-        # Who depends on nobody is behind no cycle.
+        # A Kustomization without dependencies is behind no cycle.
         held = self._around.held().get(kustomization.key) if kustomization.spec.depends_on else None
         expects = self._wanted.index.expects
         return blocked(kustomization, held, self._awaited, self._trees.revision_of, answers, expects)
@@ -225,9 +226,10 @@ class KustomizationReconciler:
         return awaited(key, self._around.find(key), self._around.root.standing())
 
     def _to_come(self, kustomization: Kustomization, answers: Answers) -> float:
-        """Seconds to wait for the commit to come to a release that this one depends on: it is ready as it was before.
+        """Seconds to wait for a HelmRelease that this Kustomization depends on to be changed by the commit: so far it
+        is ready as it was before.
 
-        Raises: DependencyNotReady when the Kustomization that has it has yet to take that up."""
+        Raises: DependencyNotReady when the Kustomization that the release is from has yet to take up the commit."""
         wanted = self._wanted
         for reference in kustomization.dependencies():
             if not is_release(reference.key) or reference.key in answers:
@@ -273,15 +275,15 @@ class KustomizationReconciler:
         self.patience.not_waiting(key)
         checked = spec.wait or bool(spec.health_checks)
         await self._status.succeeded(kustomization, artifact, desired.digest, checked=checked)
-        if result.retry:  # nobody can tell yet who wants what it has dropped
+        if result.retry:  # it may be that nobody could tell yet who wants the objects that it has dropped
             self.full.add(key)
             return self.patience.until_retry(kustomization)
         self.patience.succeeded(key)
         return None
 
     def _note_unhealthy(self, key: ObjectKey, reason: str, unready: Iterable[GitsyncError]) -> bool:
-        """Note for which HelmReleases and Kustomizations one waits that are not ready: that they are wakes it. False
-        when those that have failed it are so by now."""
+        """Note the HelmReleases and Kustomizations that are not ready, for which it has failed: it is woken when they
+        are. False when they have become ready meanwhile."""
         found = self._around.find(key)
         inside = waits_inside(Kustomization.parse(found)) if found is not None and reason == HEALTH_CHECK_FAILED else ()
         self.unhealthy[key] = frozenset(it for it in inside if not self.is_well(it))
@@ -295,7 +297,7 @@ class KustomizationReconciler:
 
     async def _synced(self, syncer: Syncer, key: ObjectKey, desired: Desired, interrupt: Interrupt) -> SyncResult:
         full = is_owed = key in self.full
-        self.full.discard(key)  # it may be asked for again meanwhile
+        self.full.discard(key)  # before the sync, since it may be asked for again meanwhile
         if full:
             self._comparing.add(key)
         try:
@@ -308,14 +310,14 @@ class KustomizationReconciler:
                 self.full.add(key)
 
     def has_news(self, key: ObjectKey) -> bool:
-        """Whether one is to be compared with the cluster, or is being so: it may want something new."""
+        """Whether it is being compared with the cluster, or is about to be: it may want something new."""
         return key in self.full or key in self._comparing
 
     async def _unhealthy(
         self, kustomization: Kustomization, syncer: Syncer, interrupt: Interrupt
     ) -> tuple[str, str] | None:
         try:
-            await Health(syncer.cluster, syncer.spec.readiness).wait(kustomization, interrupt)
+            await HealthChecks(syncer.cluster, syncer.spec.readiness).wait(kustomization, interrupt)
         except (NotReadyInTime, ObjectFailed) as error:
             key = kustomization.key
             said = {"kustomization": key.namespaced_name, "error": error}
@@ -324,21 +326,21 @@ class KustomizationReconciler:
         return None
 
     async def _not_built(self, kustomization: Kustomization, artifact: TreeArtifact, desired: Desired) -> float:
-        """Nothing is known of what it wants: what is there stays as it is."""
+        """A build has failed: what the Kustomization wants is not known, and what it has applied stays as it is."""
         key = kustomization.key
         if isinstance(desired.errors[0], DirectoryMissing):
-            # It may go, too, with what is above it: at once, or when a release has another chart.
+            # The Kustomization itself may be removed, too: at once, or when a release takes up its new chart.
             is_in_chart = self._wanted.index.ancestry.parent_of(kustomization.manifest) is not None
             if (left := self.patience.until_removed(key, artifact.revision, is_in_chart=is_in_chart)) > 0.0:
                 return left
             if self._wanted.claims.is_only_kept(key):
-                # It goes as soon as it is known who is to have what it has.
+                # It is removed as soon as it is known who is to have its objects.
                 return self.patience.until_retry(kustomization)
         return await self._failures.say_not_built(kustomization, artifact, desired)
 
     def _stands(self, kustomization: Kustomization) -> float:
-        """Seconds in which what it said of itself before a start stands; none when that is nothing, or it is known that
-        the synced repository cannot be read."""
+        """Seconds in which its status from before the agent's start counts; none when there is none, or when the synced
+        repository cannot be read."""
         said = condition_of(kustomization.manifest, READY).get("status")
         standing = self._around.root.standing()
         if said not in (TRUE, FALSE) or (standing is not None and standing.is_failure):
@@ -346,14 +348,14 @@ class KustomizationReconciler:
         return self.patience.stands(kustomization.key)
 
     def _to_change(self, key: ObjectKey, revision: str) -> float:
-        """Seconds to wait since the commit is about to change the Kustomization, too; a moment for each revision."""
+        """Seconds to wait for the commit to change the Kustomization itself; a moment for each revision."""
         if not self._wanted.index.expects(key):
             self.patience.not_to_change(key)
             return 0.0
         return self.patience.until_changed(key, revision)
 
     async def _syncer(self, kustomization: Kustomization, url: str, desired: Desired, remote: Remote | None) -> Syncer:
-        """Its sync; a new one compares everything with the cluster first."""
+        """The sync of a Kustomization; one that is new compares everything with the cluster first."""
         if kustomization not in self._syncers:
             self.full.add(kustomization.key)
         readiness = self.judging.readiness(kustomization)

@@ -1,4 +1,4 @@
-"""What a pass over one Kustomization asks of what is beside it: other objects, and the sync of the settings."""
+"""What a pass over one Kustomization asks of other parts: other objects, and the sync of the settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gitsync.sync.kustomization.unbuilt import Unbuilt
 
 @dataclass(frozen=True)
 class Surroundings:
-    """``find`` gives an object that may be waited for, ``held`` who is in or behind a cycle of dependencies. ``root``
-    is the sync of the settings: what that does is done once. ``rules`` are what settings say about access.
-    ``is_leaving`` says whether one is about to be removed. ``typed`` is what an object has been read as already, None
-    when it has not been, or cannot be. ``unbuilt`` is told of each build.
+    """``find`` gives an object that may be waited for, ``held`` the objects in or behind a cycle of dependencies.
+    ``root`` is the sync of the settings; a Kustomization that stands for it is not applied a second time. ``rules`` are
+    what settings say about access. ``is_leaving`` says whether a Kustomization is about to be removed. ``typed`` is an
+    object as it was parsed before, None when it was not or cannot be. ``unbuilt`` is told of each build.
     """
 
     find: Callable[[ObjectKey], Manifest | None]

@@ -1,4 +1,4 @@
-"""When each of many Kustomizations looks at a commit that has come to all of them."""
+"""In which order many Kustomizations look at a commit that is new to all of them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from gitsync.api.identity import ObjectKey
 from gitsync.runtime.fairslots import FairSlots
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 
-#: Seconds between two of those in whose directory nothing is new: what one look takes of a processor.
+#: Seconds between two Kustomizations whose directories have not changed: the processor time of one look.
 LOOK: Final = 0.005
 
 
 class Turns:
-    """Those with something new in their own directories go first; the others, most of whom find that nothing is new for
-    them, one after the other. What a directory takes from outside of it may be new nevertheless: a turn is put off, and
-    never left out."""
+    """Kustomizations whose own directories have changed go first. The others go one after the other, and most of them
+    find nothing new; but a base outside of their directory may have changed, so their turn is put off, not left out."""
 
     def __init__(self) -> None:
         self._looks = FairSlots(1, "looks at another revision")
         #: By Kustomization, the revision that was last built, and the digest of the directory in it.
         self._built: dict[ObjectKey, tuple[str, str | None]] = {}
-        #: Whose wait the next commit has cut short: they wait no second time, or commits that come faster than all can
-        #: look would keep the same ones waiting for ever.
+        #: Those whose wait was cut short by the next commit. They do not wait again, or frequent commits would keep
+        #: them waiting for ever.
         self._cut_short: set[ObjectKey] = set()
 
     async def wait(self, key: ObjectKey, artifact: TreeArtifact, path: str) -> None:
-        """Return when it is the turn of a Kustomization to build this artifact's directory ``path``: at once, unless
-        that is as it was at another revision before."""
+        """Return when it is a Kustomization's turn to build the directory ``path`` of this artifact: at once, unless
+        the directory is the same as at the revision before."""
         digest = await artifact.tree.directory_digest(path)
         revision, before = self._built.get(key, ("", None))
         is_as_it_was = digest is not None and digest == before

@@ -15,7 +15,7 @@ def refused(kustomization: Kustomization) -> Iterator[tuple[str, str]]:
     fields = {
         "decryption.serviceAccountName": (
             spec.decryption is not None and bool(spec.decryption.service_account_name),
-            "nobody logs in to a cloud as a ServiceAccount; name a Secret with keys in secretRef",
+            "gitsync does not log in to a cloud as a ServiceAccount; name a Secret with keys in secretRef",
         ),
     }
     for field, (is_set, why) in fields.items():
@@ -33,7 +33,7 @@ def check_access(kustomization: Kustomization, rules: AccessRules) -> None:
     """Raises: CrossNamespaceRefused for what is not to be read."""
     source, own = kustomization.source, kustomization.metadata.namespace
     for dependency in kustomization.spec.depends_on:
-        # To wait for one elsewhere tells nothing of it; an expression reads all of it.
+        # Waiting for an object elsewhere tells nothing of its content; an expression could read all of it.
         key = dependency.key(own)
         if dependency.ready_expr and key.namespace != own and not rules.cross_namespace_refs:
             raise CrossNamespaceRefused(

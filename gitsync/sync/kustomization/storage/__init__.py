@@ -1,2 +1,3 @@
-"""What Kustomizations did, kept in the cluster: ``statusstore`` keeps the inventory in the status, ``rootstore`` that
-of the sync of the settings in the status of the one that stands for it, too; ``journal`` keeps what commits did."""
+"""What Kustomizations did, kept in the cluster: ``statusstore`` keeps an inventory in the Kustomization's status;
+``rootstore`` keeps that of the sync of the settings also in the status of the Kustomization that stands for it;
+``journal`` keeps what commits did."""

@@ -39,17 +39,17 @@ class KustomizationJournal:
         self._news = asyncio.Event()
 
     async def of(self, key: ObjectKey) -> tuple[JournalEntry, ...]:
-        """What commits did through one, newest first. Raises: ApiError, ClusterUnavailable."""
+        """What commits did through a Kustomization, newest first. Raises: ApiError, ClusterUnavailable."""
         return (await self._read()).get(key.namespaced_name, ())
 
     async def record(self, key: ObjectKey, entries: Sequence[JournalEntry]) -> None:
-        """These are all that there are of one from now on. Raises: as ``of``."""
+        """Replace the entries of a Kustomization. Raises: as ``of``."""
         (await self._read())[key.namespaced_name] = tuple(entries)
         self._news.set()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """Write what is recorded, while entered, and what is left at the end."""
+        """While entered, write what is recorded; what is left, at the end."""
         try:
             async with outliving("journal of Kustomizations", self._keep_written):
                 yield
@@ -63,7 +63,7 @@ class KustomizationJournal:
             await self._write()
 
     async def _write(self) -> None:
-        """Write what was recorded since the last time, if anything was; what cannot be written is, the next time."""
+        """Write what was recorded since the last time, if anything was. What cannot be written stays for the next."""
         if self._journals is None or not self._news.is_set():
             return
         self._news.clear()

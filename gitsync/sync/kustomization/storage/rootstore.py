@@ -1,5 +1,5 @@
-"""The state of the sync of the settings where a Kustomization stands for it, as ``flux-system`` does: the inventory is
-also in the status of that one, where Flux has it, so that either can take over from the other."""
+"""The state of the sync of the settings. If a Kustomization stands for it, as ``flux-system`` does, the inventory is
+also in that one's status, where Flux has it, so that either can take over from the other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Whether a Kustomization stands for the sync of the settings, once what is desired is carried out.
+#: Whether a Kustomization stands for the sync of the settings, once ``desired`` is carried out.
 StandsFor = Callable[[Kustomization, Desired], bool]
 
 
@@ -39,11 +39,11 @@ class RootStore(SyncStore):
         self._stands_for = stands_for
         self._kustomization: ObjectKey | None = None
         self._once = Once()
-        #: The Kustomizations of the cluster, as far as they are known.
+        #: Gives the Kustomizations of the cluster, as far as they are known.
         self.all: Callable[[], Mapping[ObjectKey, Kustomization]] = dict
 
     def kustomization_of(self, desired: Desired) -> ObjectKey | None:
-        """The one that is desired; one of the cluster, where Git has none (any more)."""
+        """The Kustomization in the commit that stands for this sync; else such a one in the cluster."""
         brought = ((key, item.model) for key, item in desired.objects.items())
         found = self._among(((key, model) for key, model in brought if isinstance(model, Kustomization)), desired)
         there = ((key, item) for key, item in self.all().items() if key not in desired.objects)
@@ -61,13 +61,13 @@ class RootStore(SyncStore):
         added = [entry for entry in flux if own.get(entry.key) is None]
         if not added:
             return own
-        # What Flux itself is made of stays, whoever drops it from Git: without its definitions every release would go.
+        # Flux's own objects are not taken over, and so never pruned: without its definitions every release would go.
         found = await LiveReader(self._target, {}).read(entry.key for entry in added)
         taken = [entry for entry in added if not runs_flux(found[entry.key] or {})]
         return Inventory(own.commit or flux.commit).with_entries([*taken, *own])
 
     async def save_inventory(self, inventory: Inventory) -> None:
-        """See InventoryStore. gitsync goes by the ConfigMaps: that a status cannot be written is only told."""
+        """See InventoryStore. If the status cannot be written, that is only logged: gitsync goes by the ConfigMaps."""
         await super().save_inventory(inventory)
         if self._kustomization is None:
             return

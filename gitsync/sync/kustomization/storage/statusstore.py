@@ -35,10 +35,11 @@ MAX_ENTRIES = 4000
 
 
 class StatusStore:
-    """Reads and writes ``status.inventory`` of one Kustomization. ``find`` is what is known of it in the cluster.
+    """Reads and writes ``status.inventory`` of one Kustomization. ``find`` gives an object as it is known in the
+    cluster.
 
-    Flux's inventory names objects and their versions, and no more. What gitsync knows beyond that is known until the
-    agent ends; the first sync after a start compares everything anyway. What commits did is in the journal of all.
+    Flux's inventory has objects and their versions, and no more. What gitsync knows beyond that is lost when the agent
+    ends: the first sync after a start compares everything anyway. ``journal`` is that of all Kustomizations.
     """
 
     def __init__(
@@ -51,14 +52,14 @@ class StatusStore:
         self.inventory_key = key
         self._cluster = cluster
         self._find = find
-        #: The digest of the entries that were last written.
+        #: A digest of the entries that were last written.
         self._written = ""
-        #: Those of what was last applied, by object, where that is known.
+        #: The digest of each object's content that was last applied, where it is known.
         self._applied: Mapping[ObjectKey, str] | None = None
         self._journal = journal
 
     def kustomization_of(self, desired: Desired) -> ObjectKey:
-        """This one."""
+        """See InventoryStore: this Kustomization."""
         return self.inventory_key
 
     async def inventory(self) -> Inventory:
@@ -71,13 +72,13 @@ class StatusStore:
         return inventory.with_entries(known)
 
     def trust(self, desired: Desired) -> None:
-        """These are what was last applied, if the status says so: then nothing of it has to be applied anew after a
-        restart, as long as the cluster has it."""
+        """After a restart, take ``desired`` for what was last applied, if the status says so: then nothing of it has to
+        be applied again, as long as the cluster has it."""
         if _status(self._find(self.inventory_key)).last_applied_digest == desired.digest:
             self._applied = {key: item.digest for key, item in desired.objects.items()}
 
     async def confirmed(self, commit: str) -> bool:
-        """Nobody has to confirm anything: a Kustomization says itself whether it prunes."""
+        """See InventoryStore: always, since a Kustomization says itself whether it prunes."""
         return True
 
     async def check_size(self, inventory: Inventory) -> None:
@@ -106,11 +107,11 @@ class StatusStore:
         return _digest((item.id, item.v) for item in _entries(self._find(self.inventory_key)))
 
     async def journal(self) -> tuple[JournalEntry, ...]:
-        """What commits did; nothing where none is kept."""
+        """See InventoryStore; empty where no journal is kept."""
         return await self._journal.of(self.inventory_key) if self._journal is not None else ()
 
     async def save_journal(self, entries: tuple[JournalEntry, ...]) -> None:
-        """Have it written, with others'."""
+        """See InventoryStore: it is written together with those of other Kustomizations."""
         if self._journal is not None:
             await self._journal.record(self.inventory_key, entries)
 
@@ -123,7 +124,7 @@ def inventory_of(manifest: Manifest | None) -> Inventory:
 
 
 def claim_present(claims: ObjectClaims, manifest: Manifest) -> None:
-    """A Kustomization wants what its status says that it has."""
+    """Enter what a Kustomization has by its status as what it wants."""
     key = ObjectKey.of(manifest)
     wanted = inventory_of(manifest).wanted
     claims.set(Claimant("sync", key.namespaced_name), "commit", wanted, cluster=_cluster_of(manifest))
@@ -137,16 +138,17 @@ def brought_by(manifest: Manifest | None) -> list[ObjectKey]:
 
 
 def _cluster_of(manifest: Manifest) -> str:
-    """See SyncSpec: of one that may not be readable."""
+    """``SyncSpec.cluster`` of a Kustomization that may not be readable."""
     return cluster_named(manifest["metadata"].get("namespace", ""), manifest.get("spec", {}).get("kubeConfig"))
 
 
 def sync_behind(manifest: Manifest) -> ObjectKey | None:
-    """The sync of the settings that a Kustomization stands for, by namespace and name, as its labels say once that has
-    applied it; None for one that is applied by itself. Pure."""
+    """The sync of the settings that a Kustomization stands for, by the labels that this sync has put on it; None for a
+    Kustomization that is a sync of its own. Pure."""
     metadata = manifest["metadata"]
     labels, own = metadata.get("labels") or {}, (metadata["namespace"], metadata["name"])
-    # Who stands for a sync is of what that has applied, and so of itself; others are of the one above them.
+    # One that stands for a sync was applied by that sync, and so, by Flux's labels, by itself; others by one above
+    # them.
     if (labels.get(KUSTOMIZE_NAMESPACE_LABEL), labels.get(KUSTOMIZE_NAME_LABEL)) != own:
         return None
     namespace, name = labels.get(SYNC_NAMESPACE_LABEL, ""), labels.get(SYNC_LABEL, "")

@@ -1,4 +1,4 @@
-"""What a Kustomization waits for: others, and HelmReleases. Pure."""
+"""The dependencies of a Kustomization: other Kustomizations, and HelmReleases. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BOOTSTRAP = ObjectKey(KUSTOMIZE_GROUP, KUSTOMIZATION, WELL_KNOWN, WELL_KNOWN)
 
 #: An object that may be waited for; None when it does not exist.
 Find = Callable[[ObjectKey], Manifest | None]
-#: What the readyExprs say of dependencies: why one holds back, "" when it does not.
+#: By dependency with a readyExpr: why it holds the Kustomization back, "" when it does not.
 Answers = Mapping[ObjectKey, str]
 
 
@@ -52,14 +52,14 @@ def blocked(
     answers: Answers,
     expects: Callable[[ObjectKey], bool] = lambda _: False,
 ) -> Blocked | None:
-    """What holds a Kustomization back; None when nothing does. ``revision_of`` says what a source has now, ``answers``
-    what readyExprs say, which then is all that counts. Whom a commit that is being applied brings, who ``expects``
-    says, is not there yet, which is no fault of the repository.
+    """What holds a Kustomization back; None when nothing does. ``revision_of`` gives the present revision of a source,
+    ``answers`` what readyExprs say: for these dependencies, nothing else counts. A dependency that does not exist is an
+    error, unless ``expects`` says that a commit which is being applied brings it.
 
-    A dependency is ready when it is Ready at its present generation, and a Kustomization also has to have applied the
-    revision that its source has now: one that is yet to take up a commit is not ready for what the commit brings. Flux
-    looks at the revision only where both have the same source, which here is so of one that is suspended: it takes up
-    no other one.
+    A dependency is ready when it is Ready at its present generation; a Kustomization also has to have applied the
+    present revision of its source, since before it is not ready for what the commit brings. Flux looks at the revision
+    only where both have the same source. Here that is so only of a dependency that is suspended, since that will take
+    up no other revision.
     """
     if held is not None:
         return Blocked(_held_error(held), frozenset(held.cycle.members))
@@ -79,8 +79,8 @@ def blocked(
 def why_not_ready(
     manifest: Manifest | None, revision_of: Callable[[ObjectKey], str], source: ObjectKey | None = None
 ) -> str | None:
-    """What there is to add to "is not ready"; None for what is ready, or is not there. ``source`` is that of who waits
-    for it."""
+    """What to add to "is not ready" (may be ""); None for an object that is ready, or does not exist. ``source`` is
+    that of the Kustomization that waits."""
     if manifest is None:
         return None
     if not is_kustomization(ObjectKey.of(manifest)):
@@ -95,14 +95,14 @@ def why_not_ready(
 
 
 def awaited(key: ObjectKey, found: Manifest | None, root: Standing | None) -> Manifest | None:
-    """An object that may be waited for, as it was ``found``. By Flux's own name that is the sync of the settings, made
-    or not; ``root`` is how that stands."""
+    """An object that may be waited for, as it was ``found``. If ``flux-system/flux-system`` does not exist, the sync of
+    the settings, which stands so (``root``), takes its place."""
     return stand_in(root) if found is None and key == BOOTSTRAP and root is not None else found
 
 
 def stand_in(standing: Standing) -> Manifest:
-    """The sync of the settings as the Kustomization of Flux's own name, for those that depend on it where nobody has
-    made one."""
+    """The sync of the settings as if it were the Kustomization ``flux-system/flux-system``, for those that depend on
+    that where it does not exist."""
     ready = "True" if standing.reason == RECONCILIATION_SUCCEEDED else "False"
     condition = {"type": "Ready", "status": ready, "reason": standing.reason, "message": standing.message}
     return {

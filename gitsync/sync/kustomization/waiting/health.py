@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gitsync.runtime.interrupt import Interrupt
 
 
-class Health:
+class HealthChecks:
     """Waits until objects are there, and ready, as far as they can be seen in ``cluster``."""
 
     def __init__(self, cluster: Cluster, readiness: Readiness) -> None:

@@ -1,4 +1,4 @@
-"""The expressions of Kustomizations: when what they wait for is ready, and when what they depend on is."""
+"""The CEL expressions of Kustomizations: ``readyExpr`` of dependencies, and ``healthCheckExprs``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gitsync.sync.kustomization.waiting.dependencies import Answers, Find
 
 
 class Judging:
-    """Asks them. ``find`` gives an object that may be waited for."""
+    """Evaluates them. ``find`` gives an object that may be waited for."""
 
     def __init__(self, expressions: Expressions, find: Find) -> None:
         self._expressions = expressions
         self._find = find
-        #: Of those with a readyExpr, what that is about: any change of it may be what they wait for.
+        #: The objects that each Kustomization's readyExprs are about: any change of these may end its wait.
         self.about: dict[ObjectKey, frozenset[ObjectKey]] = {}
 
     async def check(self, kustomization: Kustomization) -> None:
@@ -25,7 +25,8 @@ class Judging:
         await check_expressions(kustomization, self._of(kustomization))
 
     async def answers(self, kustomization: Kustomization) -> Answers:
-        """Why its dependencies with a readyExpr hold it back, "" for those that do not. Raises: RetryableError."""
+        """For each dependency with a readyExpr, why that holds the Kustomization back, "" when it does not. Raises:
+        RetryableError."""
         asked = [(it.key(kustomization.key.namespace), it.ready_expr) for it in kustomization.spec.depends_on]
         asked = [(key, expression) for key, expression in asked if expression]
         if not asked:
@@ -40,7 +41,7 @@ class Judging:
         return found
 
     def readiness(self, kustomization: Kustomization) -> Readiness:
-        """When objects are ready that it waits for."""
+        """When the objects count as ready that the Kustomization waits for."""
         checks = kustomization.spec.health_check_exprs
         return Readiness(checks=HealthChecks(checks, self._of(kustomization))) if checks else KSTATUS
 
@@ -48,5 +49,5 @@ class Judging:
         return self._expressions.of(kustomization.key.namespace)
 
     def forget(self, key: ObjectKey) -> None:
-        """It is gone, or asks nothing any more."""
+        """Forget the objects that its readyExprs are about."""
         self.about.pop(key, None)

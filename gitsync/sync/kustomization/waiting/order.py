@@ -1,4 +1,4 @@
-"""Kustomizations as the graph of releases has them: what they wait for, and whether who waits for them may go on."""
+"""Kustomizations in the graph of releases: what they wait for, and whether those that wait for them may go on."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from gitsync.sync.outcome import Outcome
 
 @dataclass(frozen=True)
 class KustomizationOrder:
-    """See Others. ``all`` gives those of the cluster that can be read, ``revision_of`` what a source has now,
-    ``outcome`` how one stands, ``is_root`` for which the sync of the settings stands."""
+    """Kustomizations as the ``Others`` of the graph (see there). ``all`` gives those of the cluster that can be read,
+    ``revision_of`` the present revision of a source, ``outcome`` how a Kustomization stands, ``is_root`` whether it
+    stands for the sync of the settings."""
 
     all: Callable[[], Mapping[ObjectKey, Kustomization]]
     find: Find
@@ -54,8 +55,8 @@ class KustomizationOrder:
         return self._needs.of(self.all())
 
     def followed(self) -> Mapping[ObjectKey, Sequence[Followed]]:
-        """See Others. Who is suspended waits for nobody, and nobody for him; the sync of the settings waits for nobody
-        who waits for its Kustomization."""
+        """See Others. A suspended Kustomization waits for nothing, nor does anything wait for it; the sync of the
+        settings does not wait for objects that depend on its own Kustomization."""
         items = self.all()
         idle = {key for key, item in items.items() if item.spec.suspend}
         following = {key: item for key, item in items.items() if key not in idle and not self.is_root(item)}
@@ -66,7 +67,7 @@ class KustomizationOrder:
 
 
 def followed_by(kustomization: Kustomization) -> list[Followed]:
-    """The HelmReleases and Kustomizations that one waits for once it has applied all."""
+    """The HelmReleases and Kustomizations that a Kustomization waits for once it has applied all."""
     place = applied_from(kustomization.manifest)
     return [Followed(kustomization.key, key, place) for key in waits_inside(kustomization)]
 

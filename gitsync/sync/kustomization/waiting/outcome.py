@@ -22,9 +22,10 @@ from gitsync.sync.outcome import Outcome
 
 @dataclass(frozen=True)
 class Facts:
-    """``release`` is how a HelmRelease stands; ``revision_of`` what a source has now, ``is_coming`` whether that is
-    there and yet to say so; ``has_spoken`` whether what a Kustomization says is about a revision; ``held`` who is in or
-    behind a cycle; ``expects`` whether a commit is about to apply one, or has and the watch has yet to say so."""
+    """What is known at one moment. ``release`` says how a HelmRelease stands; ``revision_of`` gives the present
+    revision of a source, ``is_coming`` whether the source may be about to have a new one; ``has_spoken`` says whether a
+    Kustomization's status is about a revision; ``held`` are the objects in or behind a cycle; ``expects`` says whether
+    a commit is about to apply a Kustomization, or has done so and the watch has yet to show it."""
 
     kustomizations: Mapping[ObjectKey, Kustomization]
     release: Callable[[ObjectKey], Outcome]
@@ -43,7 +44,7 @@ class KustomizationOutcomes:
         self._known: dict[ObjectKey, Outcome] = {}
 
     def of(self, key: ObjectKey) -> Outcome:
-        """How ``key`` stands; what waits for itself is said to move, until its cycle is named."""
+        """How ``key`` stands. One that waits for itself counts as moving, until its cycle is found."""
         if key not in self._known:
             self._known[key] = Outcome("moving")
             self._known[key] = self._judge(key)
@@ -77,12 +78,12 @@ class KustomizationOutcomes:
         return Outcome("failed", message)
 
     def _is_over(self, key: ObjectKey, found: Kustomization) -> bool:
-        """Whether it says what it was not ready for before its source had what it has now."""
+        """Whether its status is outdated: it says why it was not ready at an earlier revision of its source."""
         wanted = self._facts.revision_of(found.source)
         return bool(wanted) and not self._facts.has_spoken(key, wanted)
 
     def _may_go_on(self, found: Kustomization) -> bool:
-        """Whether what it waits for is on its way, or there: then it is about to hear of that."""
+        """Whether all that it waits for is ready or on its way: then it is about to go on."""
         phases = [self._dependency(reference.key).phase for reference in found.dependencies()]
         return all(phase in ("ready", "moving") for phase in phases)
 
