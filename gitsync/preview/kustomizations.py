@@ -23,8 +23,8 @@ from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
 from gitsync.sources.git import Content
-from gitsync.sources.git.compose import check_left, left_of, unruled, without_ignored
-from gitsync.sources.resolve.gitartifact import less
+from gitsync.sources.git.compose import check_sourceignore, filtered, filtered_below, without_sourceignore
+from gitsync.sources.resolve.gitartifact import exclusions
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 from gitsync.sync.kustomization.coming import MAX_NESTING
@@ -56,8 +56,8 @@ class WholeCommit:
     _done: set[ObjectKey] = field(default_factory=set)
     _generated: dict[ObjectKey, Generated] = field(default_factory=dict)
     #: What GitRepositories leave of the repository.
-    _chosen: dict[Content, Tree] = field(default_factory=dict)
-    _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _filtered: dict[Content, Tree] = field(default_factory=dict)
+    _filtering: asyncio.Lock = field(default_factory=asyncio.Lock)
     _said: SaidOnce = field(default_factory=SaidOnce)
 
     async def directory(self, directories: Directories, commit: CommitInfo, tree: Tree, *, has_keys: bool) -> Desired:
@@ -66,13 +66,13 @@ class WholeCommit:
         Raises: GitRefused when .sourceignore leaves nothing of it, and its own GitRepository does not say otherwise;
         what ``tree.read`` raises; KustomizeUnavailable."""
         found = await self._directory(directories, commit, tree, has_keys=has_keys)
-        bare = await unruled(tree, self.path) if not found.files else None
+        bare = await without_sourceignore(tree, self.path) if not found.files else None
         named = found if bare is None else await self._directory(directories, commit, bare, has_keys=has_keys)
         left = tree
         with suppress(ArtifactError):  # which the check of the GitRepository says
-            left = await without_ignored(tree, self.path, await self._own_content(named))
+            left = await filtered_below(tree, self.path, await self._own_content(named))
         if bare is not None:
-            await check_left(left, self.path)
+            await check_sourceignore(left, self.path)
         if left is tree:
             return found
         return replace(await self._directory(directories, commit, left, has_keys=has_keys), tree=tree)
@@ -81,7 +81,7 @@ class WholeCommit:
         """What the GitRepository leaves of the repository that the directory's own Kustomization names."""
         for model in (item.model for item in desired.objects.values()):
             if isinstance(model, Kustomization) and model.path == self.path and await _is_own(model, desired):
-                return less(desired.git_repositories.get(model.source))
+                return exclusions(desired.git_repositories.get(model.source))
         return Content()
 
     async def _directory(self, directories: Directories, commit: CommitInfo, tree: Tree, *, has_keys: bool) -> Desired:
@@ -168,26 +168,25 @@ class WholeCommit:
         if kustomization.source.kind == GIT_REPOSITORY and _lacks_source(item, desired):
             self._said.takes_as_own(item, kustomization.source)
         try:
-            tree = await self._left_of(kustomization.source, desired, desired.tree)
+            tree = await self._filtered_tree(kustomization.source, desired, desired.tree)
         except ArtifactError as error:
             self.unbuilt[item.key] = why = f"{kustomization.source}: {error.message}"
             origin = item.field_origin(("spec", "sourceRef"))
             return replace(nothing, errors=(ManifestError(why, origin=origin, key=item.key, hint=error.hint),))
         return await self._built_of(item, desired, desired.commit, tree)
 
-    async def _left_of(self, source: ObjectKey, desired: Desired, tree: Tree) -> Tree:
+    async def _filtered_tree(self, source: ObjectKey, desired: Desired, tree: Tree) -> Tree:
         """The repository's ``tree`` as a GitRepository that counts as this one has it, which may leave files out.
 
         Raises: ArtifactError for patterns that cannot be read.
         """
-        declared = desired.git_repositories.get(source)
-        content = Content() if declared is None else less(declared)
+        content = exclusions(desired.git_repositories.get(source))
         if content == Content():
             return tree
-        async with self._choosing:
-            if content not in self._chosen:
-                self._chosen[content] = await left_of(tree, content)
-            return self._chosen[content]
+        async with self._filtering:
+            if content not in self._filtered:
+                self._filtered[content] = await filtered(tree, content)
+            return self._filtered[content]
 
     async def _built_of_artifact(self, item: DesiredObject, desired: Desired) -> Desired:
         """The same of an ExternalArtifact that an ArtifactGenerator of the commit makes of this repository."""
@@ -232,7 +231,7 @@ class WholeCommit:
                     return made
                 if desired.tree is None or not await _is_copied_here(generator, source, desired):
                     raise SourceNotReady(f"it is made of {source}, which is not this repository")
-                tree = await self._left_of(source, desired, desired.tree)
+                tree = await self._filtered_tree(source, desired, desired.tree)
                 found = TreeArtifact(desired.commit.id, desired.commit, "", tree)
                 return await as_artifact(found) if tree is desired.tree else found
 

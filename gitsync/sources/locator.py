@@ -99,7 +99,7 @@ class ChartLocator:
             artifact = self._artifacts.carried_out(source) if release is None else self._artifacts.artifact_of(release)
         except NoSuchSource:
             return await self.git_repositories.artifact_of(source)  # which knows of those that cannot be read
-        return await self.git_repositories.left_of(source, artifact)
+        return await self.git_repositories.filtered(source, artifact)
 
     def needs(self, asking: ObjectKey, source: ObjectKey, repository: ObjectKey, url: str) -> bool:
         """Whether a HelmRepository, which has this URL, is the ``source`` of who asks for a chart, or of what that one

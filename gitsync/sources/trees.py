@@ -15,7 +15,7 @@ from gitsync.sources.generator.generating import Generated, Making, as_artifact,
 from gitsync.sources.generator.generators import ArtifactGenerators, makers_of, unmade
 from gitsync.sources.resolve.artifacts import Artifacts, SyncedRepository
 from gitsync.sources.resolve.commitsources import not_ready
-from gitsync.sources.resolve.gitartifact import GitLookup, is_as_committed
+from gitsync.sources.resolve.gitartifact import GitLookup, is_unfiltered
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 
@@ -62,7 +62,7 @@ class Trees:
     async def input_of(self, source: ObjectKey) -> TreeArtifact:
         """The tree of a source as an ArtifactGenerator takes files from it. Raises: as ``tree_of``; ArtifactError."""
         artifact = await self.tree_of(source)
-        return await as_artifact(artifact) if is_as_committed(source, self._artifacts) else artifact
+        return await as_artifact(artifact) if is_unfiltered(source, self._artifacts) else artifact
 
     async def tree_of(self, source: ObjectKey) -> TreeArtifact:
         """See TreeSource."""
@@ -186,7 +186,7 @@ class CommitTrees:
         if source.kind == HELM_CHART:
             return await self._charts.tree_of(source)
         artifact = await self.tree_of(source)
-        return await as_artifact(artifact) if is_as_committed(source, self._artifacts) else artifact
+        return await as_artifact(artifact) if is_unfiltered(source, self._artifacts) else artifact
 
     def revision_of(self, source: ObjectKey) -> str:
         """See TreeSource. Of a source other than the synced repository it is the one in its status."""
@@ -213,5 +213,5 @@ def _not_supported(source: ObjectKey, kinds: Iterable[str]) -> SourceNotReady:
 async def _carried_out(source: ObjectKey, repository: SyncedRepository, git: GitLookup) -> TreeArtifact:
     if repository.current is None:
         raise SourceNotReadYet(f"GitRepository '{source.namespaced_name}': no commit has been carried out yet")
-    artifact = await git.left_of(source, repository.current)
+    artifact = await git.filtered(source, repository.current)
     return TreeArtifact(repository.revision(artifact.commit.id), artifact.commit, repository.head.url, artifact.tree)

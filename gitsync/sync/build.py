@@ -23,9 +23,9 @@ from gitsync.sources.charts.chart import WantedChart
 from gitsync.sources.charts.dependencies import LocalDependencies
 from gitsync.sources.charts.helmchart import content_id
 from gitsync.sources.git import Content, Verification, verified
-from gitsync.sources.git.compose import check_left, left_of, unruled, without_ignored
+from gitsync.sources.git.compose import check_sourceignore, filtered, filtered_below, without_sourceignore
 from gitsync.sources.resolve.artifacts import Artifact, Head, meaning
-from gitsync.sources.resolve.gitartifact import less
+from gitsync.sources.resolve.gitartifact import exclusions
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
@@ -89,7 +89,7 @@ class CommitSource:
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
         found = await self._read(commit, tree)
-        if (left := await self._left_of(tree, found)) is not tree:
+        if (left := await self._filtered_tree(tree, found)) is not tree:
             found = replace(await self._read(commit, left), tree=tree)
         desired = self._without_flux(found)
         objects, artifacts = dict(desired.objects), {Content(): Artifact(commit, tree)}
@@ -102,13 +102,13 @@ class CommitSource:
     async def _read(self, commit: CommitInfo, tree: Tree) -> Desired:
         return await self.directories.read(commit, tree, self.path, self.keys_of, self.spec_of)
 
-    async def _left_of(self, tree: Tree, desired: Desired) -> Tree:
+    async def _filtered_tree(self, tree: Tree, desired: Desired) -> Tree:
         """The tree without what is ignored by the GitRepository by which the directory's own Kustomization names
         this repository. It is the same tree when nothing in the directory is ignored, or the patterns cannot be read.
 
         Raises: GitRefused when .sourceignore leaves nothing of the directory, and that GitRepository does not say
         otherwise."""
-        bare = await unruled(tree, self.path) if not desired.files else None
+        bare = await without_sourceignore(tree, self.path) if not desired.files else None
         if bare is not None:
             desired = await self._read(desired.commit, bare)
         models = (item.model for item in desired.objects.values())
@@ -116,9 +116,9 @@ class CommitSource:
         declared = next((it for root in own if (it := self._declared(root.source, desired)) is not None), None)
         left = tree
         with suppress(ArtifactError):  # the GitRepository's own reconciliation reports it
-            left = await without_ignored(tree, self.path, less(declared))
+            left = await filtered_below(tree, self.path, exclusions(declared))
         if bare is not None:
-            await check_left(left, self.path)
+            await check_sourceignore(left, self.path)
         return left
 
     def _without_flux(self, desired: Desired) -> Desired:
@@ -145,13 +145,13 @@ class CommitSource:
     async def _chart(self, release: HelmRelease, desired: Desired, artifacts: dict[Content, Artifact]) -> str | None:
         """The identity of a release's chart; None when it cannot be told. ``artifacts`` has, and gets, the commit's
         artifact without what a GitRepository ignores, by the ignore rules."""
-        wanted, content = WantedChart.of(release), less(self._declared(release.source, desired))
+        wanted, content = WantedChart.of(release), exclusions(self._declared(release.source, desired))
         if wanted is None:
             return None
         try:
             if content not in artifacts:
                 whole = artifacts[Content()]
-                artifacts[content] = replace(whole, tree=await left_of(whole.tree, content))
+                artifacts[content] = replace(whole, tree=await filtered(whole.tree, content))
             return await content_id(wanted, artifacts[content], self._dependencies)
         except (ArtifactError, ChartError):
             return None  # the reconciliation of the release, or of its source, reports the error

@@ -39,7 +39,7 @@ class _Key(NamedTuple):
     content: str
 
 
-class _Chosen(NamedTuple):
+class _Filtered(NamedTuple):
     """Of what is left of another tree."""
 
     content: Content
@@ -64,7 +64,7 @@ class GitArtifacts:
         self._known: LRUCache[str, GitArtifact] = LRUCache(_MOST_KNOWN)
         #: By an artifact's content, the commits that it needs.
         self._used: LRUCache[str, _Needed] = LRUCache(_MOST_KNOWN)
-        self._choosing = asyncio.Lock()
+        self._filtering = asyncio.Lock()
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -150,18 +150,18 @@ class GitArtifacts:
             tree = await self._memory.make(key, spec.owner, partial(asyncio.to_thread, composition.tree))
         return tree
 
-    async def chosen(self, tree: Tree, content: Content, owner: str) -> Tree:
+    async def filtered(self, tree: Tree, content: Content, owner: str) -> Tree:
         """What ``content`` leaves of a tree that is there, on behalf of a namespace. Kept as long as nobody asks for
         the same of another tree: the next commit has one.
 
         Raises: ArtifactError for patterns that cannot be read; NoRoom; what the tree raises.
         """
-        key = _Chosen(content, tree)
-        async with self._choosing:
+        key = _Filtered(content, tree)
+        async with self._filtering:
             if (found := self._memory.get(key)) is not None:
                 return found
             composition = await composed(tree, content, {}, [], self._memory.making)
-            self._memory.forget(lambda other: isinstance(other, _Chosen) and other.content == content)
+            self._memory.forget(lambda other: isinstance(other, _Filtered) and other.content == content)
             return await self._memory.make(key, owner, partial(asyncio.to_thread, composition.tree, whole=tree))
 
     async def _made(self, spec: GitSpec, commit: str, parts: Sequence[Part], revision: str) -> GitArtifact:

@@ -47,22 +47,22 @@ async def composed(
     return whole
 
 
-async def left_of(tree: Tree, content: Content) -> Tree:
+async def filtered(tree: Tree, content: Content) -> Tree:
     """A tree without what ``content`` leaves out. Raises: ArtifactError; what the tree raises."""
     return await asyncio.to_thread((await composed(tree, content, {}, [], asyncio.Lock())).tree, whole=tree)
 
 
-async def without_ignored(tree: Tree, directory: str, content: Content) -> Tree:
+async def filtered_below(tree: Tree, directory: str, content: Content) -> Tree:
     """The same, if that leaves anything else below ``directory`` than what .sourceignore does, else the very tree."""
     if content == Content():
         return tree
-    left, whole = await left_of(tree, content), await tree.entries()
+    left, whole = await filtered(tree, content), await tree.entries()
     overrules = content.ignore is not None and await asyncio.to_thread(lambda: any(map(is_ignore_file, whole.paths)))
     is_same = not overrules and len(whole.below(directory)) == len((await left.entries()).below(directory))
     return tree if is_same else left
 
 
-async def unruled(tree: Tree, directory: str) -> Tree | None:
+async def without_sourceignore(tree: Tree, directory: str) -> Tree | None:
     """A tree without its .sourceignore files, if these leave nothing of ``directory``, else None.
 
     Flux reads such a directory when the GitRepository that it is read from says otherwise, which may be in it.
@@ -73,15 +73,15 @@ async def unruled(tree: Tree, directory: str) -> Tree | None:
     if len(await bare.entries()) == len(await tree.entries()) or not (await bare.entries()).below(directory):
         return None
     try:
-        left = await left_of(tree, Content())
+        left = await filtered(tree, Content())
     except ArtifactError:  # which is said where the files are read
         return None
     return None if (await left.entries()).below(directory) else bare
 
 
-async def check_left(left: Tree, directory: str) -> None:
-    """Raises: GitRefused where nothing is left of a directory for which there is an ``unruled`` tree."""
-    if not (await left.entries()).below(directory) or await unruled(left, directory) is not None:
+async def check_sourceignore(left: Tree, directory: str) -> None:
+    """Raises: GitRefused where nothing is left of a directory for which there is an ``without_sourceignore`` tree."""
+    if not (await left.entries()).below(directory) or await without_sourceignore(left, directory) is not None:
         what = f"directory {directory!r}" if directory else "the repository"
         hint = "take it out of .sourceignore, or have spec.ignore of the GitRepository in it take it in"
         raise GitRefused(f".sourceignore leaves nothing of {what}", hint=hint)

@@ -40,11 +40,11 @@ from gitsync.sources.kinds.reconciler import Outcome, Words
 from gitsync.sources.resolve.artifacts import BOOTSTRAP, Artifact, Artifacts, SyncedRepository, reference_of
 from gitsync.sources.resolve.commitsources import not_ready
 from gitsync.sources.resolve.gitartifact import (
-    chosen,
+    exclusions,
+    filtered,
+    filtered_artifact,
     git_spec,
     included,
-    left_of,
-    less,
     plain_git_spec,
     plain_verification,
     synced_part,
@@ -113,9 +113,9 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
         spec, artifact = self.found(key)
         return Artifact(artifact.info, await self._git.tree(spec, artifact, self._parts.get(key, ())))
 
-    async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
+    async def filtered(self, key: ObjectKey, artifact: Artifact) -> Artifact:
         """See GitLookup."""
-        return await left_of(self._git, self._synced, key, artifact)
+        return await filtered(self._git, self._synced, key, artifact)
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """See TreesOfKind. Raises: also GitUnavailable."""
@@ -256,7 +256,7 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             raise repository.error
         artifact = repository.current
         if artifact is None:
-            self._followed[key] = "", less(source)  # the first commit itself tells who uses it
+            self._followed[key] = "", exclusions(source)  # the first commit itself tells who uses it
             return None
         self._followed[key] = artifact.commit.id, None
         if told != artifact.commit.id:
@@ -273,10 +273,10 @@ class GitRepositories(ArtifactSources[GitRepository, GitSpec, GitArtifact]):
             signed = await repository.verified(artifact.commit.id, wanted)
         reference = reference_of(source.spec.ref)
         resolved = Resolved(artifact.commit.id, reference.name or reference.tag or reference.branch)
-        tree = (await chosen(self._git, source, artifact)).tree
+        tree = (await filtered_artifact(self._git, source, artifact)).tree
         digest = hashlib.sha256(str(await tree.directory_digest()).encode()).hexdigest()
-        self._followed[key] = artifact.commit.id, less(source)
-        outcome = _outcome(key, source, resolved, f"sha256:{digest}", (), known != less(source), signed)
+        self._followed[key] = artifact.commit.id, exclusions(source)
+        outcome = _outcome(key, source, resolved, f"sha256:{digest}", (), known != exclusions(source), signed)
         return replace(outcome, commit=artifact.commit)
 
     def _awaits_poll(self, key: ObjectKey, source: GitRepository, repository: SyncedRepository) -> bool:

@@ -40,7 +40,7 @@ class GitLookup(Protocol):
         GitUnavailable when the artifact has to be fetched again, and cannot be.
         """
 
-    async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
+    async def filtered(self, key: ObjectKey, artifact: Artifact) -> Artifact:
         """The part of a synced repository's artifact that a GitRepository which names it has: all but what that one
         ignores.
 
@@ -105,34 +105,34 @@ def synced_part(repository: SyncedRepository, declared: GitRepository | None, gi
         return None
 
     async def tree() -> Tree:
-        return (await chosen(git, declared, artifact)).tree
+        return (await filtered_artifact(git, declared, artifact)).tree
 
     revision = Resolved(artifact.commit.id, repository.head.reference.branch or repository.head.branch).revision
-    return Part(revision, content_id(artifact.commit.id, less(declared), ()), "", tree)
+    return Part(revision, content_id(artifact.commit.id, exclusions(declared), ()), "", tree)
 
 
-async def chosen(git: GitArtifacts, declared: GitRepository | None, artifact: Artifact) -> Artifact:
-    """What a GitRepository leaves of a synced repository's artifact. Raises: as GitArtifacts.chosen."""
-    content = less(declared)
+async def filtered_artifact(git: GitArtifacts, declared: GitRepository | None, artifact: Artifact) -> Artifact:
+    """What a GitRepository leaves of a synced repository's artifact. Raises: as GitArtifacts.filtered."""
+    content = exclusions(declared)
     if declared is None or content == Content():
         return artifact
-    return replace(artifact, tree=await git.chosen(artifact.tree, content, declared.metadata.namespace))
+    return replace(artifact, tree=await git.filtered(artifact.tree, content, declared.metadata.namespace))
 
 
-async def left_of(git: GitArtifacts, artifacts: Artifacts, key: ObjectKey, artifact: Artifact) -> Artifact:
+async def filtered(git: GitArtifacts, artifacts: Artifacts, key: ObjectKey, artifact: Artifact) -> Artifact:
     """See GitLookup. What a release has of the commit before is without what that one ignored."""
     try:
-        return await chosen(git, artifact.git_repositories.get(key) or artifacts.declared(key), artifact)
+        return await filtered_artifact(git, artifact.git_repositories.get(key) or artifacts.declared(key), artifact)
     except ArtifactError as error:
         raise not_ready(key, error.message, error.hint) from error
 
 
-def is_as_committed(key: ObjectKey, artifacts: Artifacts) -> bool:
+def is_unfiltered(key: ObjectKey, artifacts: Artifacts) -> bool:
     """Whether a source is a synced repository with all its files, also those that no artifact of Flux would have."""
-    return artifacts.find(key) is not None and less(artifacts.declared(key)) == Content()
+    return artifacts.find(key) is not None and exclusions(artifacts.declared(key)) == Content()
 
 
-def less(declared: GitRepository | None) -> Content:
+def exclusions(declared: GitRepository | None) -> Content:
     """What a GitRepository leaves out of a commit that it names; nothing where there is no GitRepository."""
     return Content() if declared is None else Content(declared.spec.ignore, declared.spec.sparse_checkout)
 
@@ -167,9 +167,9 @@ class CommitGitRepositories:
         spec, artifact, parts = await self._find(key, ())
         return Artifact(artifact.info, await self._git.tree(spec, artifact, parts))
 
-    async def left_of(self, key: ObjectKey, artifact: Artifact) -> Artifact:
+    async def filtered(self, key: ObjectKey, artifact: Artifact) -> Artifact:
         """See GitLookup."""
-        return await left_of(self._git, self._artifacts, key, artifact)
+        return await filtered(self._git, self._artifacts, key, artifact)
 
     async def tree_of(self, key: ObjectKey) -> TreeArtifact:
         """The tree of a GitRepository. Raises: SourceNotReady."""
