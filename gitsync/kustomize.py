@@ -27,7 +27,8 @@ from gitsync.runtime.cache import Cache
 from gitsync.runtime.places import Places, Ticket
 from gitsync.runtime.privatefiles import NoMemoryDirectory, private_directory
 from gitsync.runtime.program import Done, Limits, run
-from gitsync.text import shorten
+from gitsync.runtime.progress import telling
+from gitsync.text import counted, shorten
 
 KUSTOMIZATION: Final = "kustomization.yaml"
 #: How many run at once, where nobody says: a processor each. One takes a tenth of a second, and more for hundreds of
@@ -171,7 +172,8 @@ class Kustomizer:
             self._command = await find_kustomize()
         command = (*self._command, f"./{directory}" if directory else ".")
         try:
-            done = await self._done(command, jail, ticket, key, sum(map(len, files.values())))
+            async with telling(lambda: f"kustomize, which builds {counted(len(files), 'file')}"):
+                done = await self._done(command, jail, ticket, key, sum(map(len, files.values())))
         except TimeoutError:
             raise KustomizeUnavailable(f"kustomize did not end within {self._limits.timeout:g} s") from None
         if done is None or (done.status and ticket.preempted):

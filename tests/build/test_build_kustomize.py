@@ -14,6 +14,7 @@ import pytest
 from gitsync.build.kustomization import as_yaml
 from gitsync.errors import KustomizeError, KustomizeUnavailable
 from gitsync.kustomize import CONCURRENT, LARGE_MEMORY, MEMORY, Kustomizer, find_kubectl, in_short
+from gitsync.runtime.progress import reporting
 from tests.until import until
 
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: hunter2\n"
@@ -107,8 +108,15 @@ async def test_one_that_hangs_is_ended_and_its_directory_removed(tmp_path: Path,
         tmp_path, f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec /bin/sleep 1000".replace("mv", "/bin/mv")
     )
     kustomizer = Kustomizer(hanging, timeout=3.0)
-    with pytest.raises(KustomizeUnavailable, match="did not end within 3 s"):
+    told: list[str] = []
+
+    async def note(reason: str) -> bool:
+        told.append(reason)
+        return False
+
+    with reporting(note), pytest.raises(KustomizeUnavailable, match="did not end within 3 s"):
         await kustomizer.build(files())
+    assert told == ["kustomize, which builds 2 files"]
     if pid.exists():  # on a machine so busy that it did not even begin, there is nothing to look for
         assert is_gone(int(pid.read_text()))
     assert not left_in(places)
@@ -180,7 +188,7 @@ async def test_owners_take_turns(tmp_path: Path) -> None:
 async def test_those_that_take_long_make_way_and_are_built_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gitsync.runtime.places.SLICE", 0.5)
+    monkeypatch.setattr("gitsync.runtime.places.SLICE", 2.0)
     go = tmp_path / "go"
     waiting = kubectl(
         tmp_path, f"/bin/grep -q quick kustomization.yaml || until [ -e {go} ]; do /bin/sleep 0.05; done\necho done"
