@@ -177,7 +177,7 @@ async def test_a_wait_for_a_worker_is_said(charts: Charts) -> None:
 
     with reporting(note):
         waiting = asyncio.create_task(honest(charts, "a"))
-    assert "all 2 are at work" in await told
+    assert "all 2 are busy" in await told
 
     for task in [*hostile, waiting]:
         task.cancel()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gitsync.api.identity import Manifest
 from gitsync.charts.serve import ChartServer
 from tests.controlplane.cluster import Cli
 from tests.e2e import helm
@@ -207,3 +208,26 @@ def test_once_ends_with_an_exit_code_that_tells_whether_everything_is_ready(
     assert agent.start().wait() == (1 if broken else 0)
     unready = {line.fields["release"] for line in agent.said("not ready")}
     assert unready == ({f"{namespace}/app", f"{namespace}/next"} if broken else set())
+
+
+def test_a_release_whose_repository_comes_late_says_what_is_wrong_with_that(
+    new_agent: NewAgent, fleet: Fleet, namespace: str, releases: Watch
+) -> None:
+    """It said that there is none until its own next try, which may be minutes later."""
+
+    def says(words: str, what: str) -> None:
+        releases.until(lambda now: words in ready_message(now.get(f"{namespace}/app")), what, timeout=20)
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        fleet.commit({"fleet/app.yaml": release(namespace, "app")}, "a release")
+        agent = new_agent(fleet, "--path=fleet").start()
+        says("does not exist", "missing")
+        fleet.commit({"fleet/repository.yaml": repository(namespace, url)}, "its repository")
+        says(url, "away")
+        agent.stop()
+
+
+def ready_message(manifest: Manifest | None) -> str:
+    return str(condition(manifest or {}, "Ready").get("message", ""))

@@ -46,6 +46,8 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         self._reasons: dict[ObjectKey, str] = {}
         #: The spec with which each was read when what uses it was last told of it.
         self._announced: dict[ObjectKey, RepositorySpec] = {}
+        #: Of each that was never read, the error that what uses it was last told of.
+        self._told: dict[ObjectKey, str] = {}
 
     async def spec_of(self, key: ObjectKey) -> RepositorySpec:
         """How to reach a HelmRepository that was read.
@@ -109,6 +111,7 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         info = await self._repositories.refresh(spec)
         changed = info.changed or self._announced.get(key) != spec
         self._announced[key] = spec
+        self._told.pop(key, None)
         if spec.is_registry:
             return Outcome(changed=changed)
         artifact = Artifact(
@@ -124,6 +127,9 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
         return self._reasons.get(key) or (INDEXATION_FAILED if isinstance(error, TerminalError) else FAILED)
 
     async def _failed(self, key: ObjectKey, manifest: Manifest, reason: str, error: GitsyncError) -> None:
+        if key not in self._announced and self._told.get(key) != error.message:
+            self._told[key] = error.message
+            self._on_change(key)  # what waits for it reports the error: it may still say that it does not exist
         if url_in(manifest).startswith("oci://"):  # the release that wants a chart of it reports the error
             self._complain(key, manifest, reason, error)
         else:
@@ -131,6 +137,7 @@ class HelmRepositories(SourceReconciler[HelmRepository]):
 
     def _gone(self, key: ObjectKey) -> None:
         self._announced.pop(key, None)
+        self._told.pop(key, None)
         self._unread.pop(key, None)
         self._reasons.pop(key, None)
         if (spec := self._specs.pop(key, None)) is not None:
