@@ -124,7 +124,7 @@ spec: {interval: 5m, chart: {spec: {chart: late, sourceRef: {kind: HelmRepositor
 """,
     }
     fleet.commit(files, "its charts are nowhere")
-    said = verify("--timeout", "10s")
+    said = verify("--timeout", "20s")  # its server is tried more than once
     assert said.code == 1
     (line,) = [line for line in said.out.splitlines() if line.startswith("Kustomization flux-system/late ")]
     assert ": HelmRelease/web/late: http://127.0.0.1:9/index.yaml: " in line, said.out
