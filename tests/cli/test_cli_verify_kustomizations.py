@@ -109,7 +109,7 @@ def test_a_namespace_that_only_what_is_in_it_brings_is_taken_for_granted(verify:
 def test_a_kustomization_that_waits_for_a_release_without_a_chart_says_so(verify: Gitsync, fleet: Fleet) -> None:
     files: dict[str, str | None] = {
         "clusters/prod/charts.yaml": kustomization("charts", "./charts/nobody", wait=False),
-        "clusters/prod/late.yaml": kustomization("late", "./late", wait=True),
+        "clusters/prod/late.yaml": kustomization("late", "./late", wait=True, dependsOn=[{"name": "charts"}]),
         "charts/nobody/repository.yaml": """\
 apiVersion: source.toolkit.fluxcd.io/v1
 kind: HelmRepository
