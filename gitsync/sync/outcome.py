@@ -27,7 +27,8 @@ class Outcome:
 
 
 class Outcomes:
-    """Outcomes of releases at one moment; each is worked out once. ``at_rest``: no agent works on them (any more)."""
+    """Outcomes of releases at one moment; each is worked out once. ``at_rest``: no agent works on them (any more), or
+    what it does is no reason to wait for them any longer."""
 
     def __init__(self, index: ReleaseIndex, *, at_rest: bool = False) -> None:
         self._index = index
@@ -53,7 +54,7 @@ class Outcomes:
         if is_current(manifest):
             return Outcome("ready", message)
         if is_stalled(manifest):
-            return Outcome("moving" if self._index.at_work(key) else "failed", message)
+            return Outcome("moving" if self._index.at_work(key) and not self._at_rest else "failed", message)
         other = self._index.owners.winner(key)
         if other is not None and any(map(self._index.is_leaving, self._index.ancestry.lineage(other))):
             return Outcome("waiting", message)

@@ -152,6 +152,7 @@ def test_a_failure_does_not_count_while_the_agent_goes_on_acting_on_the_release(
     assert phases(found) == {"a": "moving", "b": "moving"}, "it is about to be rolled back"
     heard: list[ObjectKey] = []
     found.subscribe(lambda changed, before, after: heard.append(changed))
+    assert Outcomes(found, at_rest=True).of(key("a")).phase == "failed", "a sync that has ended says what it knows"
     found.set_at_work(key("a"), at_work=False)
     assert (heard, phases(found)) == ([key("a")], {"a": "failed", "b": "waiting"})
 

@@ -81,7 +81,8 @@ class Settling:
         """Note in the report how each release stands in the end."""
         if not self._spec.waits:
             return
-        outcomes, applied = Outcomes(self._index), self.course.applied
+        # A release that has failed may be looked at once more in this moment, as after each write of its status.
+        outcomes, applied = Outcomes(self._index, at_rest=True), self.course.applied
         for key in (key for key in self._releases if key in applied):
             outcome = outcomes.of(key)
             if outcome.phase == "suspended":
