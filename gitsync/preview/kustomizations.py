@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -23,8 +22,9 @@ from gitsync.sources.generator.circles import check_circle
 from gitsync.sources.generator.generating import Generated, Making, as_artifact, check_generator, generated
 from gitsync.sources.generator.listing import SPECIAL, literal_prefix
 from gitsync.sources.git import Content
-from gitsync.sources.git.compose import check_sourceignore, filtered, filtered_below, without_sourceignore
+from gitsync.sources.git.compose import filtered
 from gitsync.sources.resolve.gitartifact import exclusions
+from gitsync.sources.resolve.owndirectory import read_directory
 from gitsync.sources.resolve.treeartifact import TreeArtifact
 from gitsync.sources.unpacking import Unpacker
 from gitsync.sync.kustomization.coming import MAX_NESTING
@@ -65,20 +65,14 @@ class WholeCommit:
 
         Raises: GitRefused when .sourceignore leaves nothing of it, and its own GitRepository does not say otherwise;
         what ``tree.read`` raises; KustomizeUnavailable."""
-        found = await self._directory(directories, commit, tree, has_keys=has_keys)
-        bare = await without_sourceignore(tree, self.path) if not found.files else None
-        named = found if bare is None else await self._directory(directories, commit, bare, has_keys=has_keys)
-        left = tree
-        with suppress(ArtifactError):  # which the check of the GitRepository says
-            left = await filtered_below(tree, self.path, await self._own_content(named))
-        if bare is not None:
-            await check_sourceignore(left, self.path)
-        if left is tree:
-            return found
-        return replace(await self._directory(directories, commit, left, has_keys=has_keys), tree=tree)
 
-    async def _own_content(self, desired: Desired) -> Content:
-        """What the GitRepository leaves of the repository that the directory's own Kustomization names."""
+        async def read(files: Tree) -> Desired:
+            return await self._directory(directories, commit, files, has_keys=has_keys)
+
+        return await read_directory(tree, self.path, read, self._own_exclusions)
+
+    async def _own_exclusions(self, desired: Desired) -> Content:
+        """What is excluded by the GitRepository that the directory's own Kustomization names."""
         for model in (item.model for item in desired.objects.values()):
             if isinstance(model, Kustomization) and model.path == self.path and await _is_own(model, desired):
                 return exclusions(desired.git_repositories.get(model.source))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,9 +23,10 @@ from gitsync.sources.charts.chart import WantedChart
 from gitsync.sources.charts.dependencies import LocalDependencies
 from gitsync.sources.charts.helmchart import content_id
 from gitsync.sources.git import Content, Verification, verified
-from gitsync.sources.git.compose import check_sourceignore, filtered, filtered_below, without_sourceignore
+from gitsync.sources.git.compose import filtered
 from gitsync.sources.resolve.artifacts import Artifact, Head, meaning
 from gitsync.sources.resolve.gitartifact import exclusions
+from gitsync.sources.resolve.owndirectory import read_directory
 
 if TYPE_CHECKING:
     from gitsync.api.helmrelease import HelmRelease
@@ -88,9 +89,7 @@ class CommitSource:
             raise GitRefused(
                 f"commit {commit.short} has no directory {self.path!r}", hint="correct --path, or push the directory"
             )
-        found = await self._read(commit, tree)
-        if (left := await self._filtered_tree(tree, found)) is not tree:
-            found = replace(await self._read(commit, left), tree=tree)
+        found = await read_directory(tree, self.path, partial(self._read, commit), self._own_exclusions)
         desired = self._without_flux(found)
         objects, artifacts = dict(desired.objects), {Content(): Artifact(commit, tree)}
         for key, release in desired.helm_releases.items():
@@ -102,24 +101,11 @@ class CommitSource:
     async def _read(self, commit: CommitInfo, tree: Tree) -> Desired:
         return await self.directories.read(commit, tree, self.path, self.keys_of, self.spec_of)
 
-    async def _filtered_tree(self, tree: Tree, desired: Desired) -> Tree:
-        """The tree without what is ignored by the GitRepository by which the directory's own Kustomization names
-        this repository. It is the same tree when nothing in the directory is ignored, or the patterns cannot be read.
-
-        Raises: GitRefused when .sourceignore leaves nothing of the directory, and that GitRepository does not say
-        otherwise."""
-        bare = await without_sourceignore(tree, self.path) if not desired.files else None
-        if bare is not None:
-            desired = await self._read(desired.commit, bare)
+    async def _own_exclusions(self, desired: Desired) -> Content:
+        """What is excluded by the GitRepository by which the directory's own Kustomization names this repository."""
         models = (item.model for item in desired.objects.values())
         own = [it for it in models if isinstance(it, Kustomization) and it.path == self.path]
-        declared = next((it for root in own if (it := self._declared(root.source, desired)) is not None), None)
-        left = tree
-        with suppress(ArtifactError):  # the GitRepository's own reconciliation reports it
-            left = await filtered_below(tree, self.path, exclusions(declared))
-        if bare is not None:
-            await check_sourceignore(left, self.path)
-        return left
+        return exclusions(next((it for root in own if (it := self._declared(root.source, desired)) is not None), None))
 
     def _without_flux(self, desired: Desired) -> Desired:
         """Without the objects that run Flux itself, which a repository of ``flux bootstrap`` has: gitsync takes its
