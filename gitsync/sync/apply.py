@@ -273,7 +273,11 @@ class Syncer:
             on_sent=self.on_sent,
         )
         with self.under_way.following(self.spec, report):
-            await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
+            try:
+                await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
+            except Superseded:
+                await rollout.pruner.report_cut_short(report)
+                raise
         if course.placed:
             plan = plan.placing(course.placed)
             self.claim(plan)

@@ -170,7 +170,7 @@ def test_a_helmchart_that_is_somebody_elses_is_left_alone_and_one_that_flux_made
     until_ready(releases, f"{namespace}/app", f"{namespace}/other")
     until_ready(helm_charts, f"{namespace}/{name}")
     said = agent.wait_for("HelmChart of a release is not kept", release=f"{namespace}/other")
-    assert "was not made for it" in str(said.fields["why"])
+    assert "was not made for this release" in str(said.fields["why"])
     found = helm_charts.get(f"{namespace}/{namespace}-other")
     assert found["spec"]["chart"] == "none"
     assert condition(found, "Ready")["reason"] == "InvalidChartReference"

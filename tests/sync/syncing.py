@@ -44,10 +44,11 @@ RELEASE = "app"
 @dataclass(frozen=True)
 class Fault:
     """What happens to a write: it fails with ``error``, instead of being done, or (``done``) after it, as when its
-    answer is lost."""
+    answer is lost; or (``hangs``) there is no answer at all."""
 
     error: GitsyncError
     done: bool = False
+    hangs: bool = False
 
 
 class FaultyCluster(Cluster):
@@ -92,6 +93,8 @@ class FaultyCluster(Cluster):
             return await super()._send(request)
         if fault.done:
             await super()._send(request)
+        if fault.hangs:
+            await asyncio.Event().wait()
         raise fault.error
 
 

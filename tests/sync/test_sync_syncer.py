@@ -24,6 +24,7 @@ from gitsync.sync.rollout.leaving import Leaving
 from gitsync.sync.rollout.rollout import Rollout
 from tests.controlplane.cluster import Cluster as ControlPlane
 from tests.sync.syncing import Content, Fault, FaultyCluster, Place, places
+from tests.until import until
 
 FIRST, SECOND, THIRD = "a" * 40, "b" * 40, "c" * 40
 #: ``taken`` is somebody else's by the time that Git drops it.
@@ -87,6 +88,25 @@ async def test_no_deletion_is_begun_once_a_newer_commit_is_there(place: Place) -
     assert await place.live("dropped") is not None
     await place.sync(THIRD, fewer)
     assert await place.live("dropped") is None
+
+
+async def test_a_deletion_that_a_newer_commit_cuts_short_is_told_once_the_object_is_gone(place: Place) -> None:
+    await place.sync(FIRST, {**dict.fromkeys(("one", "two", "held"), "one"), **BEFORE})
+    await place.cluster.patch(place.key("held"), {"metadata": {"finalizers": ["example.com/keep"]}}, manager="somebody")
+    place.cluster.expect(dict.fromkeys(range(1, 4), Fault(AWAY, done=True, hangs=True)))
+    interrupt, fewer = Interrupt(), await place.desired(SECOND, BEFORE)
+
+    async def are_gone() -> bool:
+        return await place.texts("one", "two") == {"one": None, "two": None}
+
+    sync = asyncio.ensure_future(place.syncer.sync(fewer, full=False, files=1, interrupt=interrupt))
+    await until(are_gone)
+    interrupt.set("there is a newer commit")
+    assert (await sync).result == "superseded"
+    assert await place.did() == {"deleted one", "deleted two"}
+    await place.held_by("", "held")
+    await place.sync(THIRD, BEFORE)
+    assert await place.live("held") is None
 
 
 async def test_many_objects_that_wait_for_their_turn_are_no_tasks(place: Place) -> None:

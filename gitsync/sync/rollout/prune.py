@@ -107,6 +107,8 @@ class Pruner:
         self._owned = OwnedClaims(cluster)
         #: For each object that is left, the object of this sync that would go with it and is kept.
         self._left_for: dict[ObjectKey, ObjectKey] = {}
+        #: What is being deleted: the entry and the object's uid.
+        self._under_way: dict[ObjectKey, tuple[Entry, str]] = {}
 
     def is_left_for(self, left: ObjectKey, key: ObjectKey) -> bool:
         """Whether ``left`` is left because the sync has kept an object of the kind of ``key`` itself: then that kind
@@ -125,6 +127,20 @@ class Pruner:
         """Delete the object of an entry and wait until it is gone; it stays when ``needed_by``, which was left, needs
         it. Errors are in the report.
         """
+        outcome = await self._pruned(entry, report, needed_by)
+        self._under_way.pop(entry.key, None)
+        return outcome
+
+    async def report_cut_short(self, report: Report) -> None:
+        """Report the deletions that were under way when the sync was cut short, of those objects that are gone by now:
+        no later sync would find anything to delete."""
+        for entry, uid in self._under_way.values():
+            with suppress(GitsyncError):
+                live = await self._cluster.find(entry.key)
+                if live is None or live["metadata"]["uid"] != uid:
+                    self._report_deleted(entry, report)
+
+    async def _pruned(self, entry: Entry, report: Report, needed_by: ObjectKey | None) -> Outcome:
         try:
             pruned = await self._prune(entry, report.commit, needed_by)
             if pruned.verb != "deleted":
@@ -143,9 +159,12 @@ class Pruner:
         except GitsyncError as error:
             report.failed(entry.key, error, entry.origin)
             return "failed"
+        self._report_deleted(entry, report)
+        return "done"
+
+    def _report_deleted(self, entry: Entry, report: Report) -> None:
         why = "its Kustomization was deleted" if self._spec.is_removed else "removed from Git"
         report.done("deleted", entry.key, entry.origin, why)
-        return "done"
 
     def _holds_the_sync(self, key: ObjectKey) -> bool:
         """Whether this is the Namespace that the Kustomization being removed is in: it has to go after that."""
@@ -224,6 +243,8 @@ class Pruner:
                 why = f"helm has taken it into its release {release}"
             else:
                 why = why_not_pruned(live)
+            if commit is not None and not why:
+                self._under_way[entry.key] = entry, live["metadata"]["uid"]
             return not why
 
         wanted_by, deletion = self._wanted.others(entry.dropped, self._present()), Deletion()
