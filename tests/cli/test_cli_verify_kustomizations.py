@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.cli.conftest import Gitsync
-from tests.e2e.fluxrepositories import kustomization, repository
+from tests.e2e.fluxrepositories import config_map, kustomization, repository
 from tests.e2e.harness import Fleet
 
 
@@ -128,3 +128,27 @@ spec: {interval: 5m, chart: {spec: {chart: late, sourceRef: {kind: HelmRepositor
     assert said.code == 1
     (line,) = [line for line in said.out.splitlines() if line.startswith("Kustomization flux-system/late ")]
     assert ": HelmRelease/web/late: http://127.0.0.1:9/index.yaml: " in line, said.out
+
+
+def test_a_kustomization_that_failed_for_what_another_brings_a_moment_later_is_looked_at_once_more(
+    verify: Gitsync, fleet: Fleet
+) -> None:
+    """No order says that the values come first: the release that waits for them is in vain for now."""
+    release = json.loads(str(repository("web")["apps/base/release.yaml"]))
+    release["metadata"] = {"name": "late", "namespace": "web"}
+    release["spec"]["targetNamespace"] = "default"
+    release["spec"]["valuesFrom"] = [
+        {"kind": "ConfigMap", "name": "colors", "valuesKey": "color", "targetPath": "color"}
+    ]
+    files: dict[str, str | None] = {
+        "clusters/prod/late.yaml": kustomization("late", "./late", wait=True),
+        "clusters/prod/colors.yaml": kustomization(
+            "colors", "./colors", targetNamespace="web", dependsOn=[{"name": "apps"}]
+        ),
+        "late/release.yaml": json.dumps(release),
+        "colors/colors.yaml": config_map("colors", color="blue"),
+    }
+    fleet.commit(files, "the colors come last")
+    said = verify("-o", "json")
+    assert said.code == 0, said.out + said.err
+    assert results(json.loads(said.out))["flux-system/late"] == "ready"

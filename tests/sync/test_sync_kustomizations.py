@@ -61,7 +61,9 @@ def test_what_one_was_not_ready_for_before_counts_no_more_once_its_source_has_so
     there = [unready("failed", "HealthCheckFailed"), unready("after", "DependencyNotReady", "failed")]
     there.append(unready("cycle", "DependencyCycle"))
 
-    def phases(spoke: str, held: frozenset[ObjectKey] = frozenset()) -> dict[str, str]:
+    def phases(
+        spoke: str, held: frozenset[ObjectKey] = frozenset(), healed: frozenset[ObjectKey] = frozenset()
+    ) -> dict[str, str]:
         facts = Facts(
             {ObjectKey.of(item): Kustomization.parse(item) for item in there},
             lambda _: Outcome("moving"),
@@ -70,6 +72,7 @@ def test_what_one_was_not_ready_for_before_counts_no_more_once_its_source_has_so
             lambda _, revision: revision == spoke,
             held,
             lambda asked: asked == key("new"),
+            healed.__contains__,
         )
         outcomes = KustomizationOutcomes(facts)
         return {name: outcomes.of(key(name)).phase for name in ("failed", "after", "cycle", "new", "nowhere")}
@@ -80,6 +83,8 @@ def test_what_one_was_not_ready_for_before_counts_no_more_once_its_source_has_so
     now = {"failed": "failed", "after": "waiting", "cycle": "failed", **just_applied}
     assert phases("main@sha1:2", frozenset({key("cycle")})) == now
     assert phases("main@sha1:2")["cycle"] == "moving"
+    healed = phases("main@sha1:2", healed=frozenset({key("failed"), key("cycle")}))
+    assert (healed["failed"], healed["after"]) == ("moving", "moving")
 
 
 def test_it_waits_until_its_dependency_has_applied_what_the_source_has_now() -> None:

@@ -94,7 +94,14 @@ class Kustomizations:
         self._status = StatusWriter(cluster, events, self._watch.get)
         self._status.on_spoke = self._on_spoke
         self.settling = RootSettling(
-            self._watch, self.present, wanted.index, trees, root, hopeless, self._status.has_spoken
+            self._watch,
+            self.present,
+            wanted.index,
+            trees,
+            root,
+            hopeless,
+            self._status.has_spoken,
+            lambda key: self._reconciler.is_healed(key),
         )
         self._journal = journal
         self._syncers = Syncers(factory, self._watch.get, journal)

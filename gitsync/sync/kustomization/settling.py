@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 @dataclass
 class RootSettling:
     """The outcomes of all that comes from the sync of the settings. ``hopeless`` says whether releases wait for
-    something that nothing brings, ``has_spoken`` whether a Kustomization's status is about a revision. Set ``news``
-    whenever the outcome of an object may have changed."""
+    something that nothing brings, ``has_spoken`` whether a Kustomization's status is about a revision, ``is_healed``
+    whether all that one has failed for is ready by now. Set ``news`` whenever the outcome of an object may have
+    changed."""
 
     watch: Informer
     present: PresentKustomizations
@@ -37,6 +38,7 @@ class RootSettling:
     root: Root
     hopeless: Hopeless
     has_spoken: Callable[[ObjectKey, str], bool]
+    is_healed: Callable[[ObjectKey], bool]
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def settle(self) -> dict[ObjectKey, Outcome]:
@@ -97,6 +99,7 @@ class RootSettling:
             self.has_spoken,
             self.index.held,
             self.index.expects,
+            self.is_healed,
         )
         kustomizations = KustomizationOutcomes(facts)
         return {key: kustomizations.of(key) if is_kustomization(key) else releases.of(key) for key in keys}

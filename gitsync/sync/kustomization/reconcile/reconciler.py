@@ -90,6 +90,7 @@ class KustomizationReconciler:
         #: The objects that each waits for before it is applied.
         self.waiting: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: The HelmReleases and Kustomizations for which each has failed: they were not ready after it was applied.
+        #: Empty for one that is about to be looked at once more, since all of them are ready by now.
         self.unhealthy: dict[ObjectKey, frozenset[ObjectKey]] = {}
         #: Kustomizations whose next pass compares everything with the cluster.
         self.full: set[ObjectKey] = set()
@@ -266,10 +267,11 @@ class KustomizationReconciler:
         if problem is not None:
             self.full.add(key)
             reason, message = problem
+            self._note_unhealthy(key, reason, result.unready)
             failed = self._status.failed
             await failed(kustomization, reason, message, artifact=artifact, digest=desired.digest, again=True)
             retry = self.patience.until_retry(kustomization)
-            return retry if self._note_unhealthy(key, reason, result.unready) else min(retry, MOMENT)
+            return min(retry, MOMENT) if self.is_healed(key) else retry
         self.unhealthy.pop(key, None)
         self._once.forget(key)
         self.patience.not_waiting(key)
@@ -281,14 +283,21 @@ class KustomizationReconciler:
         self.patience.succeeded(key)
         return None
 
-    def _note_unhealthy(self, key: ObjectKey, reason: str, unready: Iterable[GitsyncError]) -> bool:
+    def _note_unhealthy(self, key: ObjectKey, reason: str, unready: Iterable[GitsyncError]) -> None:
         """Note the HelmReleases and Kustomizations that are not ready, for which it has failed: it is woken when they
-        are. False when they have become ready meanwhile."""
+        are."""
         found = self._around.find(key)
         inside = waits_inside(Kustomization.parse(found)) if found is not None and reason == HEALTH_CHECK_FAILED else ()
-        self.unhealthy[key] = frozenset(it for it in inside if not self.is_well(it))
+        unwell = frozenset(it for it in inside if not self.is_well(it))
         failed = [error.key for error in unready if isinstance(error, ObjectFailed) and error.key in inside]
-        return not failed or not self.unhealthy[key].isdisjoint(failed)
+        if unwell or failed:
+            self.unhealthy[key] = unwell
+        else:
+            self.unhealthy.pop(key, None)
+
+    def is_healed(self, key: ObjectKey) -> bool:
+        """Whether a Kustomization is about to be looked at once more, since all that it has failed for is ready."""
+        return self.unhealthy.get(key) == frozenset()
 
     def is_well(self, key: ObjectKey) -> bool:
         """Whether a HelmRelease or Kustomization is there, and ready."""

@@ -15,6 +15,7 @@ from gitsync.api.names import (
     DEPENDENCY_MISSING,
     DEPENDENCY_NOT_READY,
     FALSE,
+    HEALTH_CHECK_FAILED,
     TRUE,
 )
 from gitsync.sync.outcome import Outcome
@@ -25,7 +26,8 @@ class Facts:
     """What is known at one moment. ``release`` says how a HelmRelease stands; ``revision_of`` gives the present
     revision of a source, ``is_coming`` whether the source may be about to have a new one; ``has_spoken`` says whether a
     Kustomization's status is about a revision; ``held`` are the objects in or behind a cycle; ``expects`` says whether
-    a commit is about to apply a Kustomization, or has done so and the watch has yet to show it."""
+    a commit is about to apply a Kustomization, or has done so and the watch has yet to show it; ``is_healed`` whether
+    what a Kustomization has failed for, after it was applied, has become ready since."""
 
     kustomizations: Mapping[ObjectKey, Kustomization]
     release: Callable[[ObjectKey], Outcome]
@@ -34,6 +36,7 @@ class Facts:
     has_spoken: Callable[[ObjectKey, str], bool]
     held: Container[ObjectKey]
     expects: Callable[[ObjectKey], bool]
+    is_healed: Callable[[ObjectKey], bool]
 
 
 class KustomizationOutcomes:
@@ -75,7 +78,8 @@ class KustomizationOutcomes:
             return Outcome("moving" if self._facts.is_coming(found.source) else "waiting", message)
         if reason in (DEPENDENCY_NOT_READY, DEPENDENCY_MISSING):
             return Outcome("moving" if self._may_go_on(found) else "waiting", message)
-        return Outcome("failed", message)
+        is_outdated = reason == HEALTH_CHECK_FAILED and self._facts.is_healed(key)
+        return Outcome("moving" if is_outdated else "failed", message)
 
     def _is_over(self, key: ObjectKey, found: Kustomization) -> bool:
         """Whether its status is outdated: it says why it was not ready at an earlier revision of its source."""
