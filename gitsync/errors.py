@@ -223,8 +223,11 @@ class ManifestError(TerminalError):
     """Something in a file of the repository that cannot be used.
 
     ``origin`` is where (path, line and column, both 1-based, 0 when unknown), ``field`` the dotted path inside the
-    object ("" when the whole document is meant), ``key`` the object when it could be told which.
+    object ("" when the whole document is meant), ``key`` the object when it could be told which. ``is_certain``: it is
+    known that no variable of postBuild has a part in it.
     """
+
+    is_certain = False
 
     def __init__(
         self, message: str, *, origin: Origin, field: str = "", key: ObjectKey | None = None, hint: str = ""
@@ -240,6 +243,8 @@ class ManifestError(TerminalError):
 
 class EncryptedError(ManifestError):
     """Something that is encrypted, where nothing decrypts it."""
+
+    is_certain = True
 
 
 class DirectoryMissing(ManifestError):

@@ -26,6 +26,8 @@ _WRONG_TYPE: Final = re.compile(r"Go struct field \w+\.([\w.]+) of type")
 _ID: Final = re.compile(r"\b([A-Z]\w+)\.[\w.]*\[?[\w.-]*\]?/([^\s\[\]]+?)\.(?:\[noNs\]|[\w-]+)")
 _BAD_PATCH: Final = "unable to parse"
 _TWICE: Final = re.compile(r"already registered id: (\w+)\.\S*/(\S+)\.(?:\[noNs\]|[\w-]+)")
+#: What Go's reader of YAML says where kustomize does not say of which file, of a key that is given twice for one.
+_NO_YAML: Final = "yaml: "
 _NO_TARGET: Final = ("no matches for Id", "no resource matches", "failed to find unique target")
 
 
@@ -33,6 +35,8 @@ def blamed(error: KustomizeError, plan: Plan, contents: Mapping[str, bytes]) -> 
     """The errors for a plan that kustomize refuses. ``contents`` are the files that kustomize was given, by their paths
     there."""
     if error.path in contents and (faults := list(_faults(plan.place(error.path), contents[error.path]))):
+        return faults
+    if _NO_YAML in error.message and (faults := list(_all_faults(plan, contents))):
         return faults
     if _BAD_PATCH in error.message and (faults := list(_bad_patches(plan, contents))):
         return faults
@@ -66,6 +70,12 @@ def _faults(path: str, data: bytes) -> Iterator[ManifestError]:
     for fault in parse_file(path, data).errors:
         if fault.field in _FIELDS and fault.key is None:
             yield fault
+
+
+def _all_faults(plan: Plan, contents: Mapping[str, bytes]) -> Iterator[ManifestError]:
+    """What is wrong with any of the files of manifests."""
+    for jailed, data in contents.items():
+        yield from _faults(plan.place(jailed), data)
 
 
 def _bad_patches(plan: Plan, contents: Mapping[str, bytes]) -> Iterator[ManifestError]:

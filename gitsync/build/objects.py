@@ -132,6 +132,8 @@ class _Maker:
         substituted = self._variables is not None
         found = parse_value(value, place, self._default_namespace, substituted=substituted, sealed=is_sealed)
         found = _masked(found, done) if found.errors and done.values else found
+        for fault in found.errors:
+            fault.is_certain = done.text == plain.text
         return self._marked(found, plain)
 
     def _plain(self, text: str) -> _Plain:

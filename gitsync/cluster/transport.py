@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import errno
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -310,9 +312,19 @@ def _silent(subject: Subject, access: Access) -> ClusterUnavailable:
 
 def _unreachable(subject: Subject, access: Access, error: Exception) -> ClusterUnavailable:
     return ClusterUnavailable(
-        f"cannot {subject.verb} {subject.name}: {access.host} cannot be reached ({type(error).__name__})",
+        f"cannot {subject.verb} {subject.name}: {access.host} cannot be reached ({_cause(error)})",
         hint="check that the API server runs, and its address and certificate authority in the kubeconfig",
     )
+
+
+def _cause(error: Exception) -> str:
+    """What the system says of a connection that did not come about, else the kind of error; never its text."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name cannot be resolved"
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number in errno.errorcode:
+        return os.strerror(number)
+    return type(error).__name__
 
 
 def decoded(raw: bytes, level: int) -> Any:

@@ -58,6 +58,9 @@ _UNADVERTISED = re.compile(r"unadvertised object|want [0-9a-f]+ not valid", re.I
 _UNWRITABLE = re.compile(r"no space left on device|disk quota exceeded|read-only file system", re.IGNORECASE)
 MAKE_ROOM = "make room there, mount a writable volume, or choose another --state-dir"
 
+_CHECK_URL = "check the URL; many servers say so, too, to who may not read it"
+_CHECK_PATH = "correct the path: it is that of a repository's own directory, or of its .git"
+
 # In order: the first that matches one of the lines decides. {url} and {line} are filled in.
 _RULES = (
     _rule(_UNWRITABLE.pattern, StateUnwritable, "the git mirror cannot be written: {line}", MAKE_ROOM),
@@ -72,7 +75,7 @@ _RULES = (
           "check that they have not expired and may read this repository"),
     _rule(r"repository '' not found|does not appear to be a git repository|repository not found|"
           r"requested url returned error: 404", GitUnavailable,
-          "there is no repository at {url}", "check the URL; many servers say so, too, to who may not read it"),
+          "there is no repository at {url}", _CHECK_URL),
     _rule(r"transport '' not allowed", GitRefused, "{url} leads to a transport that is not allowed: {line}"),
     _rule(r"couldn't find remote ref|not our ref|no such ref|no such remote ref", GitRefMissing,
           "{url} does not have it (any more): {line}", "it may have been rewritten by a force-push"),
@@ -99,7 +102,7 @@ def remote_failure(source: GitSource, complaint: str) -> GitsyncError | Unadvert
     for rule in _RULES:
         for line, text in plain:
             if rule.pattern.search(text):
-                hint = rule.hint
+                hint = rule.hint if rule.hint is not _CHECK_URL or source.local_path is None else _CHECK_PATH
                 if rule.kind is GitAuthRefused and source.access.passphrase:  # ssh has no word of a wrong one
                     hint += "; the passphrase (password) may be another than that of the key"
                 return rule.kind(rule.text.format(url=source.url, line=_cause(line, source)), hint=hint)

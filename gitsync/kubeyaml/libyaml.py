@@ -68,11 +68,19 @@ def _explained(text: str, error: Exception, first_line: int) -> NotYaml:
         begin, _ = line_and_column(text, error.context_mark.index)
         if begin != line:
             message += f" {error.context} that begins on line {begin + first_line - 1}"
-    return NotYaml(message, line=line, column=column, hint=probable_cause(text, index))
+    return NotYaml(message, line=line, column=column, hint=probable_cause(text, index, str(error.problem)))
 
 
-def probable_cause(text: str, index: int) -> str:
-    """A hint at what is probably wrong, by the line that the parser stopped on; "" when nothing is known."""
+#: What the parser calls a line that is at none of the depths of those above it.
+_MISPLACED: Final = ("did not find expected key", "did not find expected '-' indicator")
+_QUOTE_COLON = "quote a value that has a colon and a space in it"
+_TOO_DEEP = "indent it as its neighbours are: it is deeper than the field above, which has its value already"
+_OUT_OF_LINE = "indent it as its neighbours are"
+
+
+def probable_cause(text: str, index: int, problem: str = "") -> str:
+    """A hint at what is probably wrong, by the line that the parser stopped on and what it calls the ``problem``; ""
+    when nothing is known."""
     begin = text.rfind("\n", 0, index) + 1
     end = text.find("\n", index)
     line = text[begin : end if end >= 0 else len(text)]
@@ -88,4 +96,13 @@ def probable_cause(text: str, index: int) -> str:
         return "quote a text that ends with a colon within brackets"
     if text[index : index + 1] in ("@", "`"):
         return "a value may not begin with this character: quote it"
+    return _cause_of(problem, text[begin:index])
+
+
+def _cause_of(problem: str, before: str) -> str:
+    """The same by what the parser calls it, and the line ``before`` that place."""
+    if problem.startswith("mapping values are not allowed"):
+        return _QUOTE_COLON if ": " in before else _TOO_DEEP
+    if problem in _MISPLACED and not before.strip():
+        return _OUT_OF_LINE
     return ""

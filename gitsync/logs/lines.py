@@ -129,6 +129,8 @@ def _add_hint(fields: dict[str, Any]) -> None:
     error = fields.get("error")
     if isinstance(error, GitsyncError) and error.hint and error.hint not in str(error):
         fields.setdefault("hint", error.hint)
+    if not fields.get("hint", True):
+        del fields["hint"]
 
 
 @lru_cache(maxsize=512)

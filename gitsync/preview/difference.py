@@ -19,7 +19,7 @@ from gitsync.apply.ownership import KEPT_BY_POLICY, kept, why_not_pruned
 from gitsync.charts import Rendered
 from gitsync.diff import render_diff
 from gitsync.errors import GitsyncError
-from gitsync.manifests import Desired
+from gitsync.manifests import Desired, is_encrypted
 from gitsync.preview.dryrun import Effect, ObjectPreview
 from gitsync.preview.kustomizations import WholeCommit
 from gitsync.preview.plan import Preview
@@ -176,10 +176,14 @@ def _with_definitions(scope: Scope, desired: Desired) -> Scope:
 
 
 def _values(release: HelmRelease, found: Contents) -> tuple[dict[str, Any], frozenset[str]]:
-    """The values as far as the commit knows them, and what of them is out of Secrets: a reference that it does not hold
-    counts for nothing."""
+    """The values as far as the commit knows them, and what of them is out of Secrets: a reference that it does not
+    hold, or holds encrypted, counts for nothing."""
 
-    texts = texts_of(release, lambda key: found.objects.get(Place("", key)))
+    def readable(key: ObjectKey) -> Manifest | None:
+        manifest = found.objects.get(Place("", key))
+        return None if manifest is None or is_encrypted(manifest) else manifest
+
+    texts = texts_of(release, readable)
     optional = tuple(reference.model_copy(update={"optional": True}) for reference in release.spec.values_from)
     spec = release.spec.model_copy(update={"values_from": optional})
     return compose(release.model_copy(update={"spec": spec}), texts), secrets_in(release, texts)

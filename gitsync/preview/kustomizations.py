@@ -244,8 +244,9 @@ class WholeCommit:
         if not unknown or built.is_unbuilt:
             return replace(built, errors=tuple(named(item, error) for error in built.errors))
         self._said.lacks_variables(item, unknown[0], _why_unknown(unknown[0], desired))
-        doubtful = (_doubtful(error, unknown[0]) for error in built.errors)
-        return replace(built, errors=(), warnings=(*built.warnings, *doubtful))
+        certain = tuple(named(item, error) for error in built.errors if error.is_certain)
+        doubtful = (_doubtful(error, unknown[0]) for error in built.errors if not error.is_certain)
+        return replace(built, errors=certain, warnings=(*built.warnings, *doubtful))
 
     @staticmethod
     def _spec(item: DesiredObject, desired: Desired) -> tuple[BuildSpec, list[ObjectKey]]:

@@ -143,6 +143,13 @@ def test_a_name_that_git_does_not_know_is_an_error(diff: Diff, fleet: Fleet) -> 
     assert "hint:" in said.err
 
 
+def test_more_commits_back_than_there_are_is_no_name_of_a_branch(diff: Diff, fleet: Fleet) -> None:
+    said = diff("HEAD~7")
+    assert said.code == 1
+    assert "error: there is no commit 'HEAD~7' at " in said.err
+    assert "check-ref-format" not in said.err
+
+
 def test_a_branch_of_a_repository_elsewhere_can_be_named(diff: Diff, fleet: Fleet) -> None:
     first = fleet.head
     fleet.commit({"plain.yaml": config_map("apps", "plain", "2")}, "second")

@@ -126,3 +126,22 @@ def test_what_moves_to_another_cluster_is_made_there_and_deleted_here(diff: Gits
     fleet.commit({"other/stays.yaml": GONE, "spoke/x.yaml": config_map("apps", "stays")}, "moves there")
     found = {"ConfigMap/stays of apps/other": "delete", "ConfigMap/stays of apps/spoke": "create"}
     assert actions(diff("-o", "json").out) == found
+
+
+def test_values_that_are_encrypted_are_left_out(diff: Gitsync, fleet: Fleet) -> None:
+    """There are no keys here: what SOPS has put in their place is no YAML mapping."""
+    secret = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: hidden}
+stringData: {values.yaml: "ENC[AES256_GCM,data:abc=,iv:abc=,tag:abc=,type:str]"}
+sops: {version: 3.9.0, mac: x}
+"""
+    uses = release("apps", "a", "one") + "  valuesFrom: [{kind: Secret, name: hidden}]\n"
+    decrypts = {"decryption": {"provider": "sops", "secretRef": {"name": "keys"}}}
+    apps = {"top/apps.yaml": kustomization("apps", "apps", "./apps", targetNamespace="apps", **decrypts)}
+    fleet.commit({**apps, "apps/hidden.yaml": secret, "apps/release.yaml": uses}, "encrypted values")
+    fleet.commit({"apps/release.yaml": uses.replace('"a-own"', '"a-new"')}, "another map")
+    said = diff()
+    assert said.code == 2, said.err
+    assert "+ create ConfigMap/apps/a-new (kustomization apps/apps, release apps/a)\n" in said.out

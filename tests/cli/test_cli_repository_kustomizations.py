@@ -619,3 +619,53 @@ def test_a_directory_of_which_sourceignore_leaves_nothing_is_an_error(
     assert ".sourceignore leaves nothing of directory 'clusters'" in capsys.readouterr().err
     write(here, {".sourceignore": "/clusters/notes/\n", "clusters/notes/kept.yaml": "", "apps/README.md": ""})
     assert main(["validate", "clusters"]) == 0
+
+
+def test_what_no_variable_has_a_part_in_is_an_error_whatever_is_not_known(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Secret that was encrypted where decryption was forgotten; an address without its scheme."""
+    build = {"substituteFrom": [{"kind": "ConfigMap", "name": "vars", "optional": True}]}
+    address = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: podinfo}\nspec:\n"
+    files = {
+        "clusters/apps.yaml": kustomization("apps", postBuild=build),
+        "clusters/more.yaml": kustomization("more", postBuild=build),
+        "apps/login.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nsops: {mac: x, version: 3.9.0}\n",
+        "more/podinfo.yaml": address + "  interval: 5m\n  url: registry.example/podinfo\n",
+        "more/varies.yaml": address.replace("podinfo", "varies") + "  interval: 5m\n  url: ${url}\n",
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    said = [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()]
+    assert "apps/login.yaml:1:1: error: encrypted with SOPS, and nothing decrypts it here" in said
+    assert "more/podinfo.yaml:6:3: error: spec.url: must be a URL that begins with oci://" in said
+    assert [line.split(": ")[1] for line in said if "varies" in line] == ["warning"]
+
+
+def test_a_key_that_is_given_twice_is_an_error_of_its_own_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """kustomize says neither of which file, nor the line in it."""
+    twice = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata:\n  a: one\n  a: two\n"
+    stays = twice.replace("web", "stays").replace("  a: two\n", "")
+    write(here, {"clusters/apps.yaml": kustomization("apps"), "apps/web.yaml": twice, "apps/stays.yaml": stays})
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    assert capsys.readouterr().out == "apps/web.yaml:6:3: error: the key 'a' is given twice, first on line 5\n"
+
+
+def test_a_dependency_that_is_not_there_is_said_with_its_probable_cause(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typo; and a file that cannot be read, in which it may be."""
+    git_repository = {"kind": "GitRepository"}
+    files = {
+        "clusters/infra.yaml": kustomization("infra"),
+        "clusters/apps.yaml": kustomization("apps"),
+        "infra/redis.yaml": release("redis", **git_repository),
+        "apps/web.yaml": release("web", "rediss", **git_repository),
+    }
+    write(here, files)
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    absent = "error: depends on HelmRelease 'default/rediss', which is not in the repository"
+    assert f"{absent} (did you mean 'default/redis'?)" in capsys.readouterr().out
+    write(here, {"infra/redis.yaml": release("redis").replace("spec:", " spec:")})
+    assert main(["validate", "clusters", "--no-charts"]) == 1
+    assert f"{absent} (or it is in what cannot be read: infra/redis.yaml)" in capsys.readouterr().out

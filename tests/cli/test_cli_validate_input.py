@@ -210,3 +210,14 @@ def test_a_kind_that_nothing_in_the_repository_defines_is_named_once(
         "spec: {group: example.com, names: {kind: Gadget, plural: gadgets}}\n"
     )
     assert validated(capsys)[:2] == (0, [])
+
+
+@pytest.mark.parametrize("command", ["validate", "graph"])
+@pytest.mark.parametrize("options", [[], ["--branch", "main"]])
+def test_a_directory_that_is_not_there_is_no_repository_elsewhere(
+    command: str, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "flet", *options]) == 1
+    err = capsys.readouterr().err
+    assert "error: there is no directory flet\nhint: correct the path; this is " in err
+    assert "URL" not in err

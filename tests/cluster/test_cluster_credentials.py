@@ -403,3 +403,9 @@ def self_signed() -> tuple[bytes, bytes]:
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return builder.sign(key, hashes.SHA256()).public_bytes(pem), private
+
+
+async def test_a_context_that_is_not_there_is_said_with_those_that_are(tmp_path: Path) -> None:
+    kubeconfig = write_kubeconfig(tmp_path, "http://127.0.0.1:1")
+    with pytest.raises(SettingsError, match=r"it has no context 'prod'; there are: test$"):
+        await Cluster.connect(kubeconfig=kubeconfig, context="prod")

@@ -114,7 +114,14 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time(api: FaultyApi,
 async def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     kubeconfig = write_kubeconfig(tmp_path, "http://127.0.0.1:1")
     async with await Cluster.connect(kubeconfig=kubeconfig, timings=replace(SHORT, total=0.2)) as cluster:
-        with pytest.raises(ClusterUnavailable, match=r"http://127\.0\.0\.1:1 cannot be reached"):
+        with pytest.raises(ClusterUnavailable, match=r"http://127\.0\.0\.1:1 cannot be reached \(Connection refused\)"):
+            await cluster.get(KEY)
+
+
+async def test_a_server_whose_name_means_nothing_is_said_so(tmp_path: Path) -> None:
+    kubeconfig = write_kubeconfig(tmp_path, "http://nowhere.invalid:1")
+    async with await Cluster.connect(kubeconfig=kubeconfig, timings=replace(SHORT, total=0.2)) as cluster:
+        with pytest.raises(ClusterUnavailable, match=r"cannot be reached \(its name cannot be resolved\)"):
             await cluster.get(KEY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from gitsync.cli import main
+from tests.controlplane import binaries
 from tests.docs.markdown import ROOT
 from tests.sopsfiles import AgeKey, decrypted
 
@@ -58,3 +60,18 @@ def test_what_is_encrypted_is_opened_by_the_key_that_lies_beside_it() -> None:
     secret = (SAMPLE / "secrets" / "production" / "backend.yaml").read_bytes()
     assert b"told in production" not in secret
     assert b"told in production only" in decrypted(secret, AgeKey(text, ""))
+
+
+@pytest.mark.parametrize("chart", ["podinfo", "redis"])
+def test_its_charts_make_labels_of_the_versions_that_an_ocirepository_gives_them(tmp_path: Path, chart: str) -> None:
+    """Which end with ``+`` and a digest: no label may."""
+    shutil.copytree(SAMPLE / "charts" / chart, tmp_path / chart)
+    definition = tmp_path / chart / "Chart.yaml"
+    text = definition.read_text()
+    version = re.search(r"^version: (\S+)$", text, re.MULTILINE)
+    assert version is not None
+    definition.write_text(text.replace(version[0], f"version: {version[1]}+0e1c6c9b1b4c"))
+    rendered = subprocess.run(
+        [binaries.ensure(binaries.HELM), "template", "x", tmp_path / chart], check=True, capture_output=True, text=True
+    ).stdout
+    assert f"helm.sh/chart: {chart}-{version[1]}_0e1c6c9b1b4c\n" in rendered

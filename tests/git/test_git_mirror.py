@@ -639,8 +639,9 @@ async def test_bare_shallow_and_worktree_repositories_can_be_read(origin: Reposi
 async def test_a_path_without_a_repository_is_unavailable(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", tmp_path):
         mirror = Mirror(GitSource(str(path)), tmp_path / "state")
-        with pytest.raises(GitUnavailable, match=f"there is no repository at {path}"):
+        with pytest.raises(GitUnavailable, match=f"there is no repository at {path}") as caught:
             await mirror.head()
+        assert caught.value.hint.startswith("correct the path"), "nobody has to log in on this machine"
         await mirror.close()
 
 

@@ -107,6 +107,10 @@ def test_places_count_from_the_line_on_which_the_document_begins() -> None:
         ("a: `b`\n", "quote"),
         ("%YAML 1.2\n", "directives"),
         ("a: 1\n...\nb: 2\n", "^$"),
+        ("spec:\n  interval: 1m\n   chart: x\n", "deeper than the field above"),
+        ("spec:\n  message: not so: fast\n", "quote a value"),
+        ("a:\n   b: 1\n  c: 2\n", "^indent it as its neighbours are$"),
+        ("a:\n   - b\n  - c\n", "^indent it as its neighbours are$"),
     ],
 )
 def test_errors_hint_at_what_probably_happened(text: str, hint: str) -> None:

@@ -194,3 +194,8 @@ def test_whatever_is_logged_a_terminal_gets_rows_that_fit_and_our_own_colours(
         assert len(rows) == 1
     elif width >= 40 and "traceback" not in fields and level in LEVELS_OF_OURS:
         assert max(map(cell_len, rows)) <= width
+
+
+def test_a_hint_of_nothing_is_no_field() -> None:
+    line = make_line("warning", "notifications are not served", {"why": "forbidden", "hint": ""}, now=NOON, error=None)
+    assert list(line.fields) == ["why"]

@@ -148,8 +148,9 @@ def test_where_namespaces_are_kept_apart_nobody_gets_a_synced_repository_by_nami
     assert meant == ["brought"]
     assert [key.name for key in live if strict.meant_by(key)] == ["brought"]
     assert strict.find(own) is fleet
-    with pytest.raises(SourceNotReady, match="GitRepository 'default/flux-system' does not exist"):
+    with pytest.raises(SourceNotReady, match="GitRepository 'default/flux-system' does not exist") as caught:
         strict.artifact_of(release())
+    assert "the repository that --repo names" in caught.value.hint, "nobody has to have an operator for it"
 
 
 def test_two_repositories_are_told_apart_by_url_then_by_name_then_by_who_brought_the_release(

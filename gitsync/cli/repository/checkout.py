@@ -88,6 +88,8 @@ async def open_tree(target: str, settings: Settings) -> AsyncIterator[Tree]:
 
     async with open_mirror(settings.model_copy(update={"repo": target})) as mirror:
         source = mirror.source
+        if source.local_path is not None and not await asyncio.to_thread(source.local_path.exists):
+            raise GitRefused(f"there is no directory {target}", hint=f"correct the path; this is {Path.cwd()}")
         with progress(f"reading {source.wanted} of {redacted_url(source.url)}"):
             commit = await mirror.fetch(await mirror.head())
             files = await mirror.artifact(commit.id)

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from gitsync.api import Bucket, GitRepository, HelmChart, HelmRelease, HelmRepository
@@ -202,11 +203,22 @@ def graph_problems(order: CommitOrder) -> Iterator[ManifestProblem]:
         )
 
 
+#: How alike two names have to be, of 1, that one may be a typo of the other.
+_ALIKE = 0.85
+
+
 def _did_you_mean(wanted: ObjectKey, order: CommitOrder) -> str:
-    """A hint for the most frequent mistake, the right name in the wrong namespace or of the wrong kind; else ""."""
+    """A hint for the most frequent mistakes: the right name in the wrong namespace or of the wrong kind, a typo in the
+    name, a file that cannot be read; else ""."""
     named = sorted((key.kind != wanted.kind, key) for key in order.nodes if key.name == wanted.name)
     if not named:
-        return ""
+        alike = {key.namespaced_name: key for key in sorted(order.nodes) if key.kind == wanted.kind}
+        near = get_close_matches(wanted.namespaced_name, alike, n=1, cutoff=_ALIKE)
+        named = [(False, alike[name]) for name in near]
+    if not named:
+        above = order.kustomizations  # what keeps one from being built is said in its name
+        unread = sorted({it.origin.path for it in order.desired.errors if it.key is None or it.key in above})
+        return f"or it is in what cannot be read: {listed(unread, 3)}" if unread else ""
     is_another, key = named[0]
     return f"did you mean {key.kind + ' ' if is_another else ''}'{key.namespaced_name}'?"
 

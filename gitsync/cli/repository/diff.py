@@ -32,6 +32,7 @@ _DONE = {
     "hand over": "handed over",
     "keep": "kept",
 }
+_NAMES = "of a repository elsewhere, commits are named by their whole id"
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -78,13 +79,19 @@ async def commit_id(settings: Settings, revision: str) -> str:
     """The id of what people call a commit. Raises: GitRefused, GitRefMissing, GitUnavailable."""
     from gitsync.agent.parts import open_mirror
     from gitsync.cli.repository.checkout import resolved
-    from gitsync.errors import GitRefMissing
+    from gitsync.errors import GitRefMissing, GitRefused
+    from gitsync.git.reference import GitReference
+    from gitsync.git.source import redacted_url
 
     if _COMMIT_ID.fullmatch(revision):
         return revision
     if (found := await asyncio.to_thread(resolved, settings.repo, revision)) is not None:
         return found
     wanted = {} if revision == "HEAD" else {"branch": revision}
+    try:
+        GitReference(branch=revision)
+    except GitRefused as error:  # HEAD~2, say: of this repository git would have known it
+        raise GitRefMissing(f"there is no commit {revision!r} at {redacted_url(settings.repo)}", hint=_NAMES) from error
     for update in (wanted, {"tag": revision}):
         async with open_mirror(settings.model_copy(update=update)) as mirror:
             try:
@@ -93,6 +100,6 @@ async def commit_id(settings: Settings, revision: str) -> str:
                 if "tag" in update:
                     raise GitRefMissing(
                         f"there is no branch, tag or commit {revision!r} at {mirror.source.url}",
-                        hint="of a repository elsewhere, commits are named by their whole id",
+                        hint=_NAMES,
                     ) from error
     raise AssertionError("the loop returns or raises")

@@ -22,6 +22,7 @@ from gitsync.cluster.access.access import Access
 from gitsync.cluster.access.execplugin import PluginCredential, run_plugin
 from gitsync.cluster.timings import Timings
 from gitsync.errors import SettingsError
+from gitsync.text import listed
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 
@@ -129,6 +130,16 @@ def _exists(path: str) -> bool:
     return any(Path(part).expanduser().exists() for part in path.split(os.pathsep))
 
 
+def _check_context(merged: Any, context: str | None) -> None:
+    """Raises: ConfigException for a context that was asked for and is not there, with those that are."""
+    if not context:
+        return
+    contexts = [getattr(it, "value", it) for it in merged.value["contexts"]]
+    names = [str(it["name"]) for it in contexts if isinstance(it, dict) and "name" in it]
+    if context not in names:
+        raise ConfigException(f"it has no context {context!r}; there are: {listed(sorted(names), 5) or 'none'}")
+
+
 class Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
     """kubernetes.aio's loader, with credential plugins run by us: the library's own run has no time limit, swallows the
     plugin's failure and goes on as an anonymous user.
@@ -151,6 +162,7 @@ class Loader(KubeConfigLoader):  # type: ignore[misc]  # untyped library
             raise ConfigException(f"it is not a kubeconfig ({type(error).__name__})") from None
         if merged is None:
             raise ConfigException("there is no such file")
+        _check_context(merged, context)
         loader: Loader = cls(merged, active_context=context, config_base_path=None)
         return loader
 

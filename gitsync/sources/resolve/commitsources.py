@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from gitsync.api.identity import Manifest, ObjectKey
-from gitsync.api.names import EXTERNAL_ARTIFACT, HELM_CHART, OCI_REPOSITORY, WELL_KNOWN
+from gitsync.api.names import EXTERNAL_ARTIFACT, GIT_REPOSITORY, HELM_CHART, OCI_REPOSITORY, WELL_KNOWN
 from gitsync.api.sources import ChartHolder, HelmChart, OCIRepositorySpec
 from gitsync.errors import GitsyncError, ManifestError, NoSuchSource, SourceNotReady
 
@@ -23,6 +23,7 @@ _BY_CHART_REF = (OCI_REPOSITORY, HELM_CHART, EXTERNAL_ARTIFACT)
 #: Sources in a commit that cannot be read, each with its error.
 Unread = Mapping[ObjectKey, ManifestError]
 ALL_READ: Final[Unread] = MappingProxyType({})
+_OF_SETTINGS = "it means the repository that --repo names, where there is one that its namespace may use; else "
 _OF_FLUX = "Flux's operator makes it of a FluxInstance, and gitsync does not: "
 
 
@@ -131,8 +132,10 @@ def unreadable(key: ObjectKey, error: ManifestError) -> SourceNotReady:
 
 def made_by_flux(key: ObjectKey) -> str:
     """What is said of a source or Kustomization that is not there, and has the name of those that nobody writes who has
-    a FluxInstance; "" of others."""
-    return _OF_FLUX if key.name == WELL_KNOWN else ""
+    a FluxInstance, of a GitRepository what else it would mean; "" of others."""
+    if key.name != WELL_KNOWN:
+        return ""
+    return _OF_SETTINGS if key.kind == GIT_REPOSITORY else _OF_FLUX
 
 
 def not_ready(key: ObjectKey, why: str, hint: str = "") -> SourceNotReady:
