@@ -40,6 +40,7 @@ from gitsync.sync.policy import is_left_once_there, left_alone
 from gitsync.sync.reporting.report import Failures, Report
 from gitsync.sync.reporting.underway import UnderWay
 from gitsync.sync.rollout.course import Course
+from gitsync.sync.rollout.inherited import report_inherited
 from gitsync.sync.rollout.prune import Pruner
 from gitsync.sync.rollout.rollout import Rollout
 from gitsync.sync.rollout.unanswered import Unanswered, Write
@@ -106,6 +107,8 @@ class Syncer:
         #: Journal entries of syncs that were cut short, newest first; they have yet to be written.
         self._unwritten: tuple[JournalEntry, ...] = ()
         self._unanswered = Unanswered()
+        #: Whether an agent before this one may have begun the commit.
+        self._is_first = True
 
     @property
     def cluster(self) -> Cluster:
@@ -154,6 +157,10 @@ class Syncer:
             return await self._hold(plan, report)
         plan = plan.acting_on(desired.commit)
         self._note_returning(plan, before)
+        if self._is_first:
+            journal = await self.store.journal()
+            await report_inherited(self.cluster, self.spec, plan, before, journal, report)
+            self._is_first = False
         try:
             # Before anything is applied: what the commit's HelmReleases want is known only when they have been applied.
             expected = {it.key for it in plan.steps if self.spec.works_on(it.key) and (it.applies or it.refused)}

@@ -32,7 +32,7 @@ async def place(control_plane: ControlPlane, namespace: str) -> AsyncIterator[Pl
 
 
 def lost(*, hangs: bool = False) -> Fault:
-    """The write is done, and its answer is lost. (One error for each: an error keeps alive what it has passed through.)"""
+    """The write is done, and its answer is lost. One error for each: an error keeps alive what it has come through."""
     return Fault(ClusterUnavailable("the API server is away"), done=True, hangs=hangs)
 
 
@@ -119,3 +119,25 @@ async def test_a_deletion_that_takes_longer_than_it_may_is_told_when_it_is_over(
         await place.sync(SECOND, AFTER)
     assert told(place, lines).count(("deleted dropped", SECOND[:7])) == 1
     assert await place.did() == CHANGES
+
+
+async def test_what_a_killed_agent_has_done_is_in_the_journal_of_the_next(place: Place) -> None:
+    """Its log had most of it, so it has one line there."""
+    await place.sync(FIRST, BEFORE)
+    await asyncio.sleep(1.1)  # the API server notes times of writes in seconds
+    with suppress(ClusterUnavailable):
+        await place.sync(SECOND, AFTER, {DELETE + 1: Fault(ClusterUnavailable("killed before the journal"))})
+    await place.restart()
+    with capture_logs() as lines:
+        await place.sync(SECOND, AFTER, full=True)
+    assert told(place, lines) == []
+    (said,) = (line for line in lines if line["event"] == "commit was begun by an agent before this one")
+    assert {verb: said.get(verb) for verb in ("created", "changed", "deleted")} == dict.fromkeys(
+        ("created", "changed", "deleted"), 1
+    )
+    assert await place.did() == CHANGES
+    newest = (await place.journal())[0]
+    assert (newest.commit, newest.counts["unchanged"]) == (SECOND, 1)
+    await place.restart()
+    await place.sync(SECOND, AFTER, full=True)
+    assert (await place.journal())[0] == newest, "nothing is told twice"

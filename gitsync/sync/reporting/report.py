@@ -130,6 +130,17 @@ class Report:
         self._note(verb, key, origin, why)
         self.log.info(f"object {verb}", object=key, **_given(origin=origin, why=why))
 
+    def inherited(self, done: Iterable[tuple[str, ObjectKey, str]], why: str) -> None:
+        """Another agent has done this for the commit: verb, object and origin. One log line for all of it."""
+        number: Counter[str] = Counter()
+        for verb, key, origin in done:
+            number[verb] += 1
+            self._note(verb, key, origin, why)
+        if number:
+            self.counts.update(number)
+            self.begun = True
+            self.log.info("commit was begun by an agent before this one", **number)
+
     def failed(self, key: ObjectKey, error: GitsyncError, origin: str = "") -> None:
         """An object could not be applied or deleted."""
         self.counts["failed"] += 1
