@@ -127,6 +127,9 @@ class Report:
     def done(self, verb: str, key: ObjectKey, origin: str = "", why: str = "") -> None:
         """Something was done to an object: one log line, one change in the journal."""
         self.counts[verb] += 1
+        if (namesake := self._keys.get(str(key), key)) != key:  # as where an object moves to another API group
+            group = f"of API group {key.group!r}, not {namesake.group!r}"
+            why = f"{why}; {group}" if why else group
         self._note(verb, key, origin, why)
         self.log.info(f"object {verb}", object=key, **_given(origin=origin, why=why))
 
