@@ -176,7 +176,10 @@ class Syncer:
         except asyncio.CancelledError:
             with suppress(GitsyncError, TimeoutError):
                 async with asyncio.timeout(LAST_WORDS):
-                    await self._cut_short(report, "the agent was told to stop")
+                    if report.journal:  # the sync has come to its end, and only that may have yet to be written
+                        await self.store.save_journal(report.journal)
+                    else:
+                        await self._cut_short(report, "the agent was told to stop")
             raise
         except GitsyncError:
             self._keep(report, "failed")
@@ -193,7 +196,7 @@ class Syncer:
 
     def _keep(self, report: Report, result: Result) -> None:
         """The journal cannot be written now: have it written with that of the next sync."""
-        if report.changes:
+        if report.changes and not report.written:
             self._unwritten = append(self._unwritten, report.entry(result))
 
     async def _tell(self, done: Iterable[tuple[str, Write]], report: Report) -> None:
@@ -405,8 +408,9 @@ class Syncer:
         journal = await self.store.journal()
         for new in (*reversed(self._unwritten), entry):
             journal = append(journal, new)
+        report.journal = journal
         await self.store.save_journal(journal)
-        self._unwritten = ()
+        self._unwritten, report.written = (), True
 
 
 def _brought(plan: SyncPlan) -> Iterable[HelmRelease | Kustomization]:

@@ -141,3 +141,58 @@ async def test_what_a_killed_agent_has_done_is_in_the_journal_of_the_next(place:
     await place.restart()
     await place.sync(SECOND, AFTER, full=True)
     assert (await place.journal())[0] == newest, "nothing is told twice"
+
+
+async def test_what_a_stopped_agent_has_written_down_is_not_told_again_by_the_next(place: Place) -> None:
+    await place.sync(FIRST, BEFORE)
+    wanted = await place.desired(SECOND, AFTER)
+    place.cluster.expect({DELETE: lost(hangs=True)})
+    sync = asyncio.ensure_future(place.syncer.sync(wanted, full=False, files=1, interrupt=Interrupt()))
+
+    async def is_deleted() -> bool:
+        return await place.live("dropped") is None
+
+    await until(is_deleted)
+    sync.cancel()
+    with suppress(asyncio.CancelledError):
+        await sync
+    assert await place.did() == CHANGES
+    await place.restart()
+    with capture_logs() as lines:
+        await place.sync(SECOND, AFTER, full=True)
+    assert told(place, lines) == []
+    assert "commit was begun by an agent before this one" not in {line["event"] for line in lines}
+    newest = (await place.journal())[0]
+    assert newest.result == "succeeded"
+    assert {verb: newest.counts[verb] for verb in ("created", "changed", "deleted")} == dict.fromkeys(
+        ("created", "changed", "deleted"), 1
+    )
+
+
+@pytest.mark.parametrize("write", [DELETE + 1, DELETE + 2], ids=["journal", "inventory"])
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["outage", "the end of the agent"])
+async def test_a_sync_that_is_cut_short_as_it_writes_its_journal_counts_once(
+    place: Place, write: int, *, is_stopped: bool
+) -> None:
+    await place.sync(FIRST, BEFORE)
+    wanted = await place.desired(SECOND, AFTER)
+    place.cluster.expect({write: lost(hangs=is_stopped)})
+    with capture_logs() as lines:
+        sync = asyncio.ensure_future(place.syncer.sync(wanted, full=False, files=1, interrupt=Interrupt()))
+
+        async def is_there() -> bool:
+            return len(place.cluster.writes) > write
+
+        await until(is_there)
+        if is_stopped:
+            sync.cancel()
+        with suppress(asyncio.CancelledError, ClusterUnavailable):
+            await sync
+        if not is_stopped:
+            await place.sync(SECOND, AFTER, full=True)
+    assert "sync superseded" not in {line["event"] for line in lines}
+    assert await place.did() == CHANGES
+    newest = (await place.journal())[0]
+    assert {verb: newest.counts[verb] for verb in ("created", "changed", "deleted")} == dict.fromkeys(
+        ("created", "changed", "deleted"), 1
+    )

@@ -105,6 +105,9 @@ class Report:
         self.timeline = Timeline()
         #: Whether the line "sync started" was written: then there is a last line, too.
         self.begun = False
+        #: The journal with its entry, once that is being written, and whether it has been.
+        self.journal: tuple[JournalEntry, ...] = ()
+        self.written = False
         #: The errors of what could not be applied or deleted, and of what has not become ready.
         self.problems: list[GitsyncError] = []
         self.unready: list[GitsyncError] = []
@@ -133,12 +136,13 @@ class Report:
         self._note(verb, key, origin, why)
         self.log.info(f"object {verb}", object=key, **_given(origin=origin, why=why))
 
-    def inherited(self, done: Iterable[tuple[str, ObjectKey, str]], why: str) -> None:
+    def inherited(self, done: Iterable[tuple[str, ObjectKey, str]]) -> None:
         """Another agent has done this for the commit: verb, object and origin. One log line for all of it."""
         number: Counter[str] = Counter()
         for verb, key, origin in done:
             number[verb] += 1
-            self._note(verb, key, origin, why)
+            # An object that is to be deleted may as well have been deleted by hand.
+            self._note(verb, key, origin, "it was gone already" if verb == "deleted" else "by an agent before this one")
         if number:
             self.counts.update(number)
             self.begun = True

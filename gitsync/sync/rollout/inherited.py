@@ -23,8 +23,6 @@ from gitsync.sync.storage.inventory import Inventory
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
-WHY = "by an agent before this one"
-
 
 async def report_inherited(
     cluster: Cluster, spec: SyncSpec, plan: SyncPlan, before: Inventory, journal: Sequence[JournalEntry], report: Report
@@ -34,13 +32,10 @@ async def report_inherited(
     commit = plan.desired.commit.id
     if before.commit == commit:
         return  # that agent has come to the end of it
-    known = {
-        change.object
-        for entry in journal[:1]
-        if entry.commit == commit
-        for change in entry.changes
-        if change.verb in DONE
-    }
+    told = [entry for entry in journal[:1] if entry.commit == commit]
+    if any(entry.more for entry in told):
+        return  # the journal had no room for all that it was told
+    known = {change.object for entry in told for change in entry.changes if change.verb in DONE}
     applied = await in_slices(_applied(step, commit) for step in plan.steps if str(step.key) not in known)
     found = [it for it in applied if it is not None]
     report.unchanged(-len(found))
@@ -53,7 +48,7 @@ async def report_inherited(
     with suppress(GitsyncError):  # the deletions will say so
         left = await find_all(cluster, [entry.key for entry in dropped])
         found += [("deleted", it.key, it.origin) for it in dropped if it.key not in left and str(it.key) not in known]
-    report.inherited(found, WHY)
+    report.inherited(found)
 
 
 def _applied(step: Step, commit: str) -> tuple[str, ObjectKey, str] | None:

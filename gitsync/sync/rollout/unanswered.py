@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from gitsync.release.dependencies.states import commit_of
 if TYPE_CHECKING:
     from gitsync.cluster import Cluster
 
+#: Seconds to look at the objects.
+LOOK_TIME = 5.0
 #: Objects that are looked at at once.
 _CONCURRENT = 16
 #: Metadata that changes with whatever is written, a status too.
@@ -79,25 +81,28 @@ class Unanswered:
     async def carried_out(self, cluster: Cluster, *, last: bool = False) -> list[tuple[str, Write]]:
         """Those that have been carried out, each with the verb; they are forgotten. What has not been may still be
         under way on the server. With ``last`` it is forgotten as well, but for deletions that a finalizer holds up.
-        What cannot be looked at for now stays."""
-        slots = asyncio.Semaphore(_CONCURRENT)
+        What cannot be looked at for now, or not soon enough, stays: a newer commit waits meanwhile."""
+        slots, found = asyncio.Semaphore(_CONCURRENT), list[tuple[str, Write]]()
 
-        async def look(write: Write) -> tuple[str, Write] | None:
+        async def look(write: Write) -> None:
             try:
                 async with slots:
                     live = await cluster.find(write.key)
             except KindUnknown:
                 live = None
             except GitsyncError:
-                return None
+                return
             verb = write.done(live)
             is_going = live is not None and write.is_deletion and "deletionTimestamp" in live["metadata"]
             if verb or (last and not is_going):
                 self.answered(write.key, is_deletion=write.is_deletion)
-            return (verb, write) if verb else None
+            if verb:
+                found.append((verb, write))
 
-        found = await asyncio.gather(*map(look, list(self._writes.values())))
-        return [it for it in found if it is not None]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_TIME):
+                await asyncio.gather(*map(look, list(self._writes.values())))
+        return found
 
 
 def _uid(manifest: Manifest) -> str:
