@@ -6,6 +6,7 @@ before the first apply, and what was deleted is forgotten only after it is gone.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from gitsync.manifests import Desired
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
+from gitsync.runtime.together import both
 from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
@@ -38,8 +40,10 @@ from gitsync.sync.policy import is_left_once_there, left_alone
 from gitsync.sync.reporting.report import Failures, Report
 from gitsync.sync.reporting.underway import UnderWay
 from gitsync.sync.rollout.course import Course
+from gitsync.sync.rollout.inherited import report_inherited
 from gitsync.sync.rollout.prune import Pruner
 from gitsync.sync.rollout.rollout import Rollout
+from gitsync.sync.rollout.unanswered import Unanswered, Write
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage.configmaps import ALLOW_MASS_PRUNE
 from gitsync.sync.storage.history import JournalEntry, Result, append
@@ -52,6 +56,8 @@ if TYPE_CHECKING:
 
 #: Seconds for requests under way to end when a newer commit is there.
 INTERRUPT_GRACE = 0.3
+#: Seconds to find out and write down what a sync has done that the end of the agent cuts short.
+LAST_WORDS = 3.0
 _FLUX_SYSTEM = ObjectKey("", "Namespace", "", WELL_KNOWN)
 
 
@@ -100,6 +106,9 @@ class Syncer:
         self.on_sent: Callable[[], None] = lambda: None
         #: Journal entries of syncs that were cut short, newest first; they have yet to be written.
         self._unwritten: tuple[JournalEntry, ...] = ()
+        self._unanswered = Unanswered()
+        #: Whether an agent before this one may have begun the commit.
+        self._is_first = True
 
     @property
     def cluster(self) -> Cluster:
@@ -136,16 +145,22 @@ class Syncer:
 
         Raises: RetryableError when the cluster is away; InventoryError.
         """
-        plan = await self.planner.plan(desired, full=full, guess=True)
+        done = self._unanswered.carried_out(self.cluster, last=True)  # by syncs that were cut short
+        plan, told = await both(self.planner.plan(desired, full=full, guess=True), done)
         desired = plan.desired
         if self._tried != desired.commit.id:
             self._tried, self._reminders, self._failures = desired.commit.id, Reminders(), Failures()
         report = Report(desired.commit, self.spec.context, self._reminders, self._failures)
+        await self._tell(told, report)
         before = await self.planner.inventory()
         if plan.held and not await self.store.confirmed(desired.commit.id):
             return await self._hold(plan, report)
         plan = plan.acting_on(desired.commit)
         self._note_returning(plan, before)
+        if self._is_first:
+            journal = await self.store.journal()
+            await report_inherited(self.cluster, self.spec, plan, before, journal, report)
+            self._is_first = False
         try:
             # Before anything is applied: what the commit's HelmReleases want is known only when they have been applied.
             expected = {it.key for it in plan.steps if self.spec.works_on(it.key) and (it.applies or it.refused)}
@@ -157,11 +172,44 @@ class Syncer:
                     arrived(key)
                 return await self._carry_out(plan, desired, before, report, arrived, interrupt)
         except Superseded as error:
-            return await self._end(report, desired.commit, "superseded", why=error.message)
-        except GitsyncError:
-            if report.changes:
-                self._unwritten = append(self._unwritten, report.entry("failed"))
+            return await self._cut_short(report, error.message)
+        except asyncio.CancelledError:
+            with suppress(GitsyncError, TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    if report.journal:  # the sync has come to its end, and only that may have yet to be written
+                        await self.store.save_journal(report.journal)
+                    else:
+                        await self._cut_short(report, "the agent was told to stop")
             raise
+        except GitsyncError:
+            self._keep(report, "failed")
+            raise
+
+    async def _cut_short(self, report: Report, why: str) -> SyncResult:
+        """The sync is given up. Requests under way may have been carried out all the same."""
+        try:
+            await self._tell(await self._unanswered.carried_out(self.cluster), report)
+            return await self._end(report, report.commit, "superseded", why=why)
+        except GitsyncError:
+            self._keep(report, "superseded")
+            raise
+
+    def _keep(self, report: Report, result: Result) -> None:
+        """The journal cannot be written now: have it written with that of the next sync."""
+        if report.changes and not report.written:
+            self._unwritten = append(self._unwritten, report.entry(result))
+
+    async def _tell(self, done: Iterable[tuple[str, Write]], report: Report) -> None:
+        """Report what was carried out though its answer never came, each for its own commit."""
+        late: dict[str, Report] = {}
+        for verb, write in done:
+            is_late = write.commit.id != report.commit.id
+            of = late.setdefault(write.commit.id, Report(write.commit, self.spec.context)) if is_late else report
+            of.done(verb, write.key, write.origin, write.why)
+        if late:
+            results = {entry.commit: entry.result for entry in await self.store.journal()}
+            for commit, of in late.items():
+                self._unwritten = append(self._unwritten, of.entry(results.get(commit, "superseded")))
 
     def _note_returning(self, plan: SyncPlan, before: Inventory) -> None:
         """Note the Kustomizations that an earlier commit has removed and this one brings again: those that are still
@@ -260,24 +308,20 @@ class Syncer:
         self.claim(plan)
         self._take_up(plan)
         self._announce(plan, report)
-        course = Course(self.cluster, self.index, plan, report, self.spec, self.hopeless)
+        course = Course(self.cluster, self.index, plan, report, self.spec, self.hopeless, self._unanswered)
         rollout = Rollout(
             course,
             self.owner,
             self.wanted,
             self.repository,
-            Pruner(self.cluster, self.spec, self.index, self.wanted, before.commit, plan.unserved),
+            Pruner(self.cluster, self.spec, self.index, self.wanted, before.commit, plan.unserved, self._unanswered),
             self.slots,
             judge=partial(self.planner.judged, plan, before),
             on_applied=lambda: self.on_applied(desired),
             on_sent=self.on_sent,
         )
         with self.under_way.following(self.spec, report):
-            try:
-                await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
-            except Superseded:
-                await rollout.pruner.report_cut_short(report)
-                raise
+            await interrupt.guard(rollout.run(arrived, interrupt), INTERRUPT_GRACE)
         if course.placed:
             plan = plan.placing(course.placed)
             self.claim(plan)
@@ -364,8 +408,9 @@ class Syncer:
         journal = await self.store.journal()
         for new in (*reversed(self._unwritten), entry):
             journal = append(journal, new)
+        report.journal = journal
         await self.store.save_journal(journal)
-        self._unwritten = ()
+        self._unwritten, report.written = (), True
 
 
 def _brought(plan: SyncPlan) -> Iterable[HelmRelease | Kustomization]:

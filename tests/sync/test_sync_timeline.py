@@ -172,3 +172,17 @@ def test_a_full_journal_fits_into_a_config_map() -> None:
         entries = append(entries, entry(f"{chance.getrandbits(160):040x}", 1e9 + number, *changes))
     packed = encode(entries)["binaryData"]["journal"]
     assert len(base64.b64decode(packed)) < 512 * 1024
+
+
+def test_an_object_of_a_kind_that_two_groups_have_is_told_with_its_group() -> None:
+    """As where an object moves from one API group to another in one commit: it is made, and the old one goes."""
+    old, new = (ObjectKey(group, "Ingress", "default", "web") for group in ("extensions", "networking.k8s.io"))
+    report = Report(CommitInfo("a" * 40), {})
+    report.done("created", new, "web.yaml:1:1")
+    report.done("deleted", old, "web.yaml:1:1", "removed from Git")
+    made, gone = report.entry("succeeded").changes
+    assert (made.verb, made.why) == ("created", "")
+    assert (gone.verb, gone.why) == (
+        "deleted",
+        "removed from Git; of API group 'extensions', not 'networking.k8s.io'",
+    )

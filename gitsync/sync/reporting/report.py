@@ -105,6 +105,9 @@ class Report:
         self.timeline = Timeline()
         #: Whether the line "sync started" was written: then there is a last line, too.
         self.begun = False
+        #: The journal with its entry, once that is being written, and whether it has been.
+        self.journal: tuple[JournalEntry, ...] = ()
+        self.written = False
         #: The errors of what could not be applied or deleted, and of what has not become ready.
         self.problems: list[GitsyncError] = []
         self.unready: list[GitsyncError] = []
@@ -127,8 +130,23 @@ class Report:
     def done(self, verb: str, key: ObjectKey, origin: str = "", why: str = "") -> None:
         """Something was done to an object: one log line, one change in the journal."""
         self.counts[verb] += 1
+        if (namesake := self._keys.get(str(key), key)) != key:  # as where an object moves to another API group
+            group = f"of API group {key.group!r}, not {namesake.group!r}"
+            why = f"{why}; {group}" if why else group
         self._note(verb, key, origin, why)
         self.log.info(f"object {verb}", object=key, **_given(origin=origin, why=why))
+
+    def inherited(self, done: Iterable[tuple[str, ObjectKey, str]]) -> None:
+        """Another agent has done this for the commit: verb, object and origin. One log line for all of it."""
+        number: Counter[str] = Counter()
+        for verb, key, origin in done:
+            number[verb] += 1
+            # An object that is to be deleted may as well have been deleted by hand.
+            self._note(verb, key, origin, "it was gone already" if verb == "deleted" else "by an agent before this one")
+        if number:
+            self.counts.update(number)
+            self.begun = True
+            self.log.info("commit was begun by an agent before this one", **number)
 
     def failed(self, key: ObjectKey, error: GitsyncError, origin: str = "") -> None:
         """An object could not be applied or deleted."""

@@ -50,6 +50,7 @@ from gitsync.sync.policy import is_forced
 from gitsync.sync.reporting.timeline import APPLY, TAKEN_UP, Turn
 from gitsync.sync.rollout.course import Course, passed_on
 from gitsync.sync.rollout.holders import Holders
+from gitsync.sync.rollout.unanswered import Write
 from gitsync.text import listed
 
 if TYPE_CHECKING:
@@ -207,7 +208,8 @@ class Applying:
             marks = edge_origins(desired), self._spec.works_on(desired.key), values_origin
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             self.wanted.about_to_write(desired.key, self._report.commit.id)
-            applied = await self._put(manifest, live, is_new=live is None and not looked)
+            with self.course.unanswered.sending(self._write(step, manifest, live)):
+                applied = await self._put(manifest, live, is_new=live is None and not looked)
         if applied is None:
             return await self._instead_of(step)
         while "deletionTimestamp" in applied.object["metadata"]:
@@ -215,7 +217,8 @@ class Applying:
             self.course.tried.add(step.key)
             await wait_deleted(self._cluster, [desired.key], GONE_TIMEOUT)
             async with self.slots.held(self.owner):
-                applied = await self._applier.send(manifest, None)
+                with self.course.unanswered.sending(self._write(step, manifest, None)):
+                    applied = await self._applier.send(manifest, None)
         if applied.created and step.was_there and (desired.key.group, desired.key.kind) == ("", "Namespace"):
             self._emptied(desired.key.name)
         self._note(step, applied)
@@ -223,6 +226,17 @@ class Applying:
             self.course.tried.add(step.key)
             await self._until_served(step.key, applied.object)
         return None
+
+    def _write(self, step: Step, manifest: Manifest, live: Manifest | None) -> Write:
+        stamp = commit_of(manifest)
+        return Write(
+            self.course.desired(step).key,
+            self._report.commit,
+            live,
+            str(step.desired.origin),
+            step.why if live is not None else "",
+            stamp.id if stamp is not None else "",
+        )
 
     def _emptied(self, namespace: str) -> None:
         """A Namespace was made again. Other syncs will apply again what has gone with the old one; Helm releases do

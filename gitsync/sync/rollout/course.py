@@ -16,6 +16,7 @@ from gitsync.runtime.reached import Reached
 from gitsync.sync.outcome import Hopeless, ReleasesSettling
 from gitsync.sync.plan import Step, SyncPlan
 from gitsync.sync.reporting.report import Report
+from gitsync.sync.rollout.unanswered import Unanswered
 from gitsync.sync.spec import SyncSpec
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Course:
     report: Report
     spec: SyncSpec
     hopeless: Hopeless | None = None
+    #: The applies that have been sent.
+    unanswered: Unanswered = field(default_factory=Unanswered)
     #: By key, the API server's answer; {} for an object whose readiness is not waited for, since it is not used.
     applied: dict[ObjectKey, Manifest] = field(default_factory=dict)
     #: By their keys in the plan, objects whose kind has come meanwhile, in the namespace that they turned out to need.

@@ -20,6 +20,7 @@ from gitsync.errors import ApiError, ClusterUnavailable, GitsyncError, KindUnkno
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.sync.reporting.report import Report
+from gitsync.sync.rollout.unanswered import Unanswered, Write
 from gitsync.sync.spec import SyncSpec
 from gitsync.sync.storage.inventory import Entry
 from gitsync.text import listed
@@ -86,7 +87,8 @@ def is_system_namespace(key: ObjectKey) -> bool:
 class Pruner:
     """Deletes the objects of a sync's inventory that left Git. ``wanted`` says who else wants an object; ``last`` is
     the last commit whose sync has come to its end: an object that stays for somebody else's sake is logged once for
-    each commit. ``unserved`` are the HelmReleases and Kustomizations of the commit that the agent does not serve."""
+    each commit. ``unserved`` are the HelmReleases and Kustomizations of the commit that the agent does not serve.
+    ``unanswered`` knows the deletions that have begun."""
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class Pruner:
         wanted: SyncClaims,
         last: str = "",
         unserved: Sequence[ObjectKey] = (),
+        unanswered: Unanswered | None = None,
     ) -> None:
         self._cluster = cluster
         self._index = index
@@ -107,8 +110,7 @@ class Pruner:
         self._owned = OwnedClaims(cluster)
         #: For each object that is left, the object of this sync that would go with it and is kept.
         self._left_for: dict[ObjectKey, ObjectKey] = {}
-        #: What is being deleted: the entry and the object's uid.
-        self._under_way: dict[ObjectKey, tuple[Entry, str]] = {}
+        self._unanswered = unanswered if unanswered is not None else Unanswered()
 
     def is_left_for(self, left: ObjectKey, key: ObjectKey) -> bool:
         """Whether ``left`` is left because the sync has kept an object of the kind of ``key`` itself: then that kind
@@ -127,20 +129,6 @@ class Pruner:
         """Delete the object of an entry and wait until it is gone; it stays when ``needed_by``, which was left, needs
         it. Errors are in the report.
         """
-        outcome = await self._pruned(entry, report, needed_by)
-        self._under_way.pop(entry.key, None)
-        return outcome
-
-    async def report_cut_short(self, report: Report) -> None:
-        """Report the deletions that were under way when the sync was cut short, of those objects that are gone by now:
-        no later sync would find anything to delete."""
-        for entry, uid in self._under_way.values():
-            with suppress(GitsyncError):
-                live = await self._cluster.find(entry.key)
-                if live is None or live["metadata"]["uid"] != uid:
-                    self._report_deleted(entry, report)
-
-    async def _pruned(self, entry: Entry, report: Report, needed_by: ObjectKey | None) -> Outcome:
         try:
             pruned = await self._prune(entry, report.commit, needed_by)
             if pruned.verb != "deleted":
@@ -151,20 +139,22 @@ class Pruner:
         except (KindUnknown, NotFound):
             return "done"  # it is gone with its CRD or its namespace
         except ApiError as error:
+            self._unanswered.answered(entry.key, is_deletion=True)
             # Being refused the deletion says that it was found and is ours: a sync that was cut short has applied it.
             if not entry.digest and error.verb not in ("delete", "patch"):
                 return "done"  # it was never applied: whatever refused that also refuses to read it
             report.failed(entry.key, error, entry.origin)
             return "failed"
-        except GitsyncError as error:
+        except GitsyncError as error:  # its deletion may have begun, and be over later
             report.failed(entry.key, error, entry.origin)
             return "failed"
-        self._report_deleted(entry, report)
+        self._unanswered.answered(entry.key, is_deletion=True)
+        report.done("deleted", entry.key, entry.origin, self._why_deleted)
         return "done"
 
-    def _report_deleted(self, entry: Entry, report: Report) -> None:
-        why = "its Kustomization was deleted" if self._spec.is_removed else "removed from Git"
-        report.done("deleted", entry.key, entry.origin, why)
+    @property
+    def _why_deleted(self) -> str:
+        return "its Kustomization was deleted" if self._spec.is_removed else "removed from Git"
 
     def _holds_the_sync(self, key: ObjectKey) -> bool:
         """Whether this is the Namespace that the Kustomization being removed is in: it has to go after that."""
@@ -244,7 +234,9 @@ class Pruner:
             else:
                 why = why_not_pruned(live)
             if commit is not None and not why:
-                self._under_way[entry.key] = entry, live["metadata"]["uid"]
+                self._unanswered.began(
+                    Write(entry.key, commit, live, entry.origin, self._why_deleted, is_deletion=True)
+                )
             return not why
 
         wanted_by, deletion = self._wanted.others(entry.dropped, self._present()), Deletion()

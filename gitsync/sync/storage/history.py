@@ -124,8 +124,12 @@ def _merged(old: JournalEntry, new: JournalEntry) -> JournalEntry:
         if change.verb not in ("failed", "waiting") and (change.object not in told_again or change.verb in DONE)
     ]
     began = old.began or new.began
+    # Of a commit that is taken up again, what has been done counts on; what is left as it is, or fails, is said anew.
+    done = {verb: old.counts[verb] + new.counts.get(verb, 0) for verb in DONE & old.counts.keys()}
     changes = tuple(dict.fromkeys([*past, *(change.later(new.began - began) for change in new.changes)]))
-    return replace(new, took=old.took + new.took, changes=changes, more=old.more, began=began)
+    return replace(
+        new, took=old.took + new.took, counts={**new.counts, **done}, changes=changes, more=old.more, began=began
+    )
 
 
 #: Verbs of changes that were made in the cluster.
