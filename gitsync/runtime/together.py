@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from gitsync.errors import RetryableError
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 
 async def finish_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -22,14 +21,6 @@ async def finish_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             raise result
         done.append(result)
     return done
-
-
-async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """The results of two things that are done at once; the first failure ends the other, and is raised when that has
-    ended."""
-    async with as_one() as tasks:
-        first, second = tasks.create_task(one), tasks.create_task(other)
-    return first.result(), second.result()
 
 
 async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:

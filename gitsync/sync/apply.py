@@ -30,7 +30,6 @@ from gitsync.manifests import Desired
 from gitsync.release.dependencies.index import ReleaseIndex
 from gitsync.release.wanted.syncclaims import SyncClaims
 from gitsync.runtime.fairslots import FairSlots
-from gitsync.runtime.together import both
 from gitsync.sources.resolve.artifacts import Artifact, SyncedRepository
 from gitsync.sync.outcome import Hopeless
 from gitsync.sync.owner import Owner
@@ -145,13 +144,13 @@ class Syncer:
 
         Raises: RetryableError when the cluster is away; InventoryError.
         """
-        done = self._unanswered.carried_out(self.cluster, last=True)  # by syncs that were cut short
-        plan, told = await both(self.planner.plan(desired, full=full, guess=True), done)
+        plan = await self.planner.plan(desired, full=full, guess=True)
         desired = plan.desired
         if self._tried != desired.commit.id:
             self._tried, self._reminders, self._failures = desired.commit.id, Reminders(), Failures()
         report = Report(desired.commit, self.spec.context, self._reminders, self._failures)
-        await self._tell(told, report)
+        # What syncs that were cut short had sent.
+        await self._tell(await self._unanswered.carried_out(self.cluster, last=True), report)
         before = await self.planner.inventory()
         if plan.held and not await self.store.confirmed(desired.commit.id):
             return await self._hold(plan, report)

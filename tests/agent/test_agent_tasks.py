@@ -33,7 +33,6 @@ WAITED_FOR = {
     "runtime/singleflight.py:run": "waited for",
     "runtime/together.py:_do": "waited for",
     "runtime/together.py:alongside": "waited for",
-    "runtime/together.py:both": "waited for",
     "release/wanted/renderings.py:_for": "waited for",
     "sync/rollout/applying.py:_take_stages": "waited for",
     "runtime/workqueue.py:_start": "a pass, whose defects the queue tells and outlives",

@@ -58,6 +58,8 @@ CHECKS: Mapping[Check, str] = {
 }
 
 _AT_ONCE = 8
+#: How alike two names have to be, of 1, that one may be a typo of the other.
+_ALIKE = 0.85
 _CHART = ("spec", "chart", "spec", "chart")
 _SOURCE = ("spec", "chart", "spec", "sourceRef")
 _REFERENCE = ("spec", "chartRef")
@@ -201,10 +203,6 @@ def graph_problems(order: CommitOrder) -> Iterator[ManifestProblem]:
             object=str(edge.dependent),
             field="spec.dependsOn",
         )
-
-
-#: How alike two names have to be, of 1, that one may be a typo of the other.
-_ALIKE = 0.85
 
 
 def _did_you_mean(wanted: ObjectKey, order: CommitOrder) -> str:

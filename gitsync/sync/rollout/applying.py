@@ -208,7 +208,7 @@ class Applying:
             marks = edge_origins(desired), self._spec.works_on(desired.key), values_origin
             manifest = drop_nulls(stamped(wanted, self.owner, commit, origin, *marks))
             self.wanted.about_to_write(desired.key, self._report.commit.id)
-            with self.course.unanswered.sending(self._write(step, manifest, live)):
+            with self.course.unanswered.sending(self._write(step, commit, live)):
                 applied = await self._put(manifest, live, is_new=live is None and not looked)
         if applied is None:
             return await self._instead_of(step)
@@ -217,7 +217,7 @@ class Applying:
             self.course.tried.add(step.key)
             await wait_deleted(self._cluster, [desired.key], GONE_TIMEOUT)
             async with self.slots.held(self.owner):
-                with self.course.unanswered.sending(self._write(step, manifest, None)):
+                with self.course.unanswered.sending(self._write(step, commit, None)):
                     applied = await self._applier.send(manifest, None)
         if applied.created and step.was_there and (desired.key.group, desired.key.kind) == ("", "Namespace"):
             self._emptied(desired.key.name)
@@ -227,16 +227,10 @@ class Applying:
             await self._until_served(step.key, applied.object)
         return None
 
-    def _write(self, step: Step, manifest: Manifest, live: Manifest | None) -> Write:
-        stamp = commit_of(manifest)
-        return Write(
-            self.course.desired(step).key,
-            self._report.commit,
-            live,
-            str(step.desired.origin),
-            step.why if live is not None else "",
-            stamp.id if stamp is not None else "",
-        )
+    def _write(self, step: Step, stamp: CommitInfo, live: Manifest | None) -> Write:
+        why = step.why if live is not None else ""
+        key, origin = self.course.desired(step).key, str(step.desired.origin)
+        return Write(key, self._report.commit, live, origin, why, stamp.id)
 
     def _emptied(self, namespace: str) -> None:
         """A Namespace was made again. Other syncs will apply again what has gone with the old one; Helm releases do

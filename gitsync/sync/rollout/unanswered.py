@@ -56,9 +56,6 @@ class Unanswered:
     def __init__(self) -> None:
         self._writes: dict[tuple[ObjectKey, bool], Write] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._writes)
-
     def began(self, write: Write) -> None:
         """It is about to be sent."""
         self._writes[write.key, write.is_deletion] = write
@@ -83,6 +80,8 @@ class Unanswered:
         under way on the server. With ``last`` it is forgotten as well, but for deletions that a finalizer holds up.
         What cannot be looked at for now, or not soon enough, stays: a newer commit waits meanwhile."""
         slots, found = asyncio.Semaphore(_CONCURRENT), list[tuple[str, Write]]()
+        if not self._writes:
+            return found
 
         async def look(write: Write) -> None:
             try:
